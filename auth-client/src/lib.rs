@@ -1,0 +1,26 @@
+//! Trust Pavilion's access tokens inside any Rust service, without a call per request.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | [`role`] | what a user may do |
+//! | [`refusal`] | why a token is refused, with the reason that clients see |
+//! | [`bearer`] | finding the token in the headers of a request |
+//! | [`token`] | judging one token: form, signature, claims, lifetime |
+//! | [`keys`] | the public keys that tokens are signed with |
+//! | [`verifier`] | all of it together: keys fetched from auth-service, tokens judged here |
+//! | [`caller`] | who calls, and the tower layer that finds it out before a handler runs |
+
+pub mod bearer;
+pub mod caller;
+pub mod keys;
+pub mod refusal;
+pub mod role;
+pub mod token;
+pub mod verifier;
+
+pub use caller::{AuthLayer, Caller};
+pub use keys::{Algorithm, KeySet, PublicKey};
+pub use refusal::Refusal;
+pub use role::{Role, Roles};
+pub use token::TokenRules;
+pub use verifier::Verifier;

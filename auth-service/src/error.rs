@@ -1,0 +1,91 @@
+//! Everything that can go wrong, and the only place where it becomes a `Status`.
+
+use std::time::Duration;
+
+use auth_client::Refusal;
+use service_kit::{
+    db::DbError,
+    rejection::{Rejection, Violation},
+};
+use tonic::{Code, Status};
+
+/// The proto package, in every `ErrorInfo`.
+pub const DOMAIN: &str = "auth.v1";
+
+/// What a caller is told to wait when the hashing queue is full or the database is away.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// An error of a rule.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request breaks rules of its fields.
+    #[error("{} fields are not valid", .0.len())]
+    Invalid(Vec<Violation>),
+    /// Another account has the username.
+    #[error("the username is taken")]
+    UsernameTaken,
+    /// Another account has the address.
+    #[error("the e-mail address is taken")]
+    EmailTaken,
+    /// Wrong password or unknown identifier: not told apart.
+    #[error("the identifier or the password is wrong")]
+    InvalidCredentials,
+    /// The right password of an account that is barred.
+    #[error("the account is disabled")]
+    AccountDisabled,
+    /// The caller's token is refused.
+    #[error(transparent)]
+    Token(#[from] Refusal),
+    /// The hashing queue is full.
+    #[error("too many passwords wait to be hashed")]
+    Overloaded,
+    /// Others changed the same thing at the same time, again and again.
+    #[error("others changed the same at the same time")]
+    Contended,
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbError),
+    /// A fault of ours.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<Vec<Violation>> for Error {
+    fn from(violations: Vec<Violation>) -> Self {
+        Self::Invalid(violations)
+    }
+}
+
+impl From<Error> for Rejection {
+    fn from(error: Error) -> Self {
+        let refuse = |code, reason| Rejection::new(code, DOMAIN, reason, error.to_string());
+        match &error {
+            Error::Invalid(violations) => Rejection::invalid(DOMAIN, violations.clone()),
+            Error::UsernameTaken => refuse(Code::AlreadyExists, "USERNAME_TAKEN"),
+            Error::EmailTaken => refuse(Code::AlreadyExists, "EMAIL_TAKEN"),
+            Error::InvalidCredentials => refuse(Code::Unauthenticated, "INVALID_CREDENTIALS"),
+            Error::AccountDisabled => refuse(Code::PermissionDenied, "ACCOUNT_DISABLED"),
+            Error::Token(refusal) => refusal.rejection(DOMAIN),
+            Error::Overloaded => {
+                refuse(Code::ResourceExhausted, "OVERLOADED").retry_after(RETRY_PAUSE)
+            }
+            Error::Contended => refuse(Code::Aborted, "CONTENDED").retry_after(RETRY_PAUSE),
+            Error::Database(database) if database.is_unavailable() => {
+                tracing::warn!(error = %database, "the database is out of reach");
+                let message = "the database cannot be reached";
+                Rejection::new(Code::Unavailable, DOMAIN, "DATABASE_UNAVAILABLE", message)
+                    .retry_after(RETRY_PAUSE)
+            }
+            Error::Database(_) | Error::Internal(_) => {
+                tracing::error!(%error, "a request failed");
+                Rejection::new(Code::Internal, DOMAIN, "INTERNAL", "internal error")
+            }
+        }
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        Rejection::from(error).into()
+    }
+}

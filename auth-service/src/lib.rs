@@ -1,0 +1,199 @@
+//! auth-service: accounts, sessions and tokens.
+//!
+//! | Module | Holds | May name |
+//! |---|---|---|
+//! | `grpc` | the RPCs: translate in, call one rule, translate out | proto, model, rules, error |
+//! | `accounts`, `sessions`, `signing_keys` | the rules | model, store, passwords, tokens |
+//! | `passwords` | the hashing pool | model |
+//! | `tokens` | access and refresh tokens | model |
+//! | `model` | what all of it speaks of, parsed at the edge | nothing else here |
+//! | `store` | the SQL | model, `service_kit::db` |
+//! | `error` | one enum, and the only place where it becomes a `Status` | all |
+//!
+//! [`serve`] is the one door: for `main`, for `pavilion` and for the tests.
+
+mod accounts;
+mod error;
+mod grpc;
+mod model;
+mod passwords;
+mod sessions;
+mod signing_keys;
+mod store;
+mod tokens;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use auth_client::TokenRules;
+use clap::Args;
+use proto::auth::v1::auth_service_server::AuthServiceServer;
+use service_kit::{
+    Clock, Entropy, Shutdown, StartError,
+    db::{DatabaseUrl, Db},
+    secret::{self, SecretKey},
+    server::{Listener, MESSAGE_BYTES_MAX, Services},
+    settings::{Common, duration},
+};
+
+use accounts::Accounts;
+use error::DOMAIN;
+use grpc::AuthApi;
+use model::PasswordPolicy;
+use passwords::Passwords;
+use sessions::Sessions;
+use signing_keys::SigningKeys;
+use store::{MIGRATIONS, Store};
+use tokens::TokenIssuer;
+
+pub use passwords::Settings as PasswordSettings;
+
+/// The settings that only auth-service reads.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// Where auth-service listens; port 0 picks one.
+    #[arg(long, env = "AUTH_ADDR", value_name = "AUTH_ADDR", default_value = "127.0.0.1:50051")]
+    pub auth_addr: SocketAddr,
+
+    /// Where accounts are kept. Default: the embedded database auth.db in DATA_DIR
+    #[arg(
+        long,
+        env = "AUTH_DATABASE_URL",
+        value_name = "AUTH_DATABASE_URL",
+        hide_env_values = true
+    )]
+    pub auth_database_url: Option<DatabaseUrl>,
+
+    /// The secret key.
+    #[command(flatten)]
+    pub secret: secret::Settings,
+
+    /// How long an access token is good.
+    #[arg(
+        long,
+        env = "ACCESS_TOKEN_TTL",
+        value_name = "ACCESS_TOKEN_TTL",
+        default_value = "15m",
+        value_parser = duration
+    )]
+    pub access_token_ttl: Duration,
+
+    /// How long a session lives without being refreshed.
+    #[arg(
+        long,
+        env = "REFRESH_TOKEN_TTL",
+        value_name = "REFRESH_TOKEN_TTL",
+        default_value = "30d",
+        value_parser = duration
+    )]
+    pub refresh_token_ttl: Duration,
+
+    /// Characters of a new password at least.
+    #[arg(
+        long,
+        env = "PASSWORD_MIN_LENGTH",
+        value_name = "PASSWORD_MIN_LENGTH",
+        default_value_t = 8,
+        value_parser = clap::value_parser!(u16).range(1..=256)
+    )]
+    pub password_min_length: u16,
+
+    /// The cost of a password's hash.
+    #[command(flatten)]
+    pub passwords: PasswordSettings,
+}
+
+/// Everything that [`serve`] needs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where accounts are kept.
+    pub database: DatabaseUrl,
+    /// Seals signing keys and makes refresh tokens.
+    pub secret_key: SecretKey,
+    /// What tokens say of themselves.
+    pub token_rules: TokenRules,
+    /// How long an access token is good.
+    pub access_token_ttl: Duration,
+    /// How long a session lives without being refreshed.
+    pub refresh_token_ttl: Duration,
+    /// Characters of a new password at least.
+    pub password_chars_min: usize,
+    /// The cost of a password's hash.
+    pub passwords: PasswordSettings,
+    /// The time.
+    pub clock: Clock,
+    /// Chance.
+    pub entropy: Entropy,
+}
+
+impl Config {
+    /// What the settings say, with the machine's clock and randomness.
+    ///
+    /// # Errors
+    /// Names the setting whose file or folder cannot be used.
+    pub fn new(
+        settings: Settings,
+        token_rules: TokenRules,
+        common: &Common,
+    ) -> Result<Self, StartError> {
+        let data_dir = common.create_data_dir()?;
+        let entropy = Entropy::system();
+        Ok(Self {
+            secret_key: SecretKey::load(&settings.secret, data_dir, &entropy)?,
+            database: settings
+                .auth_database_url
+                .unwrap_or_else(|| DatabaseUrl::embedded(&data_dir.join("auth.db"))),
+            token_rules,
+            access_token_ttl: settings.access_token_ttl,
+            refresh_token_ttl: settings.refresh_token_ttl,
+            password_chars_min: settings.password_min_length.into(),
+            passwords: settings.passwords,
+            clock: Clock::system(),
+            entropy,
+        })
+    }
+}
+
+/// Serves `auth.v1` on `listener` until `shutdown`, and then ends within ten seconds.
+///
+/// # Errors
+/// Where the service cannot start: names the setting that is to blame.
+pub async fn serve(
+    config: Config,
+    listener: impl Into<Listener>,
+    shutdown: Shutdown,
+) -> Result<(), StartError> {
+    let Config { clock, entropy, .. } = &config;
+    let db = Db::open("AUTH_DATABASE_URL", &config.database, MIGRATIONS).await?;
+    let store = Store::new(db.clone());
+    let keys = SigningKeys::load_or_create(&store, &config.secret_key, clock, entropy).await?;
+    let keys = Arc::new(keys);
+    let passwords = Passwords::start(&config.passwords, entropy)?;
+    let issuer = TokenIssuer::new(
+        config.token_rules.clone(),
+        config.access_token_ttl,
+        &config.secret_key,
+        clock.clone(),
+        entropy.clone(),
+    );
+    let api = AuthApi {
+        accounts: Accounts::new(store.clone(), passwords.clone(), clock.clone()),
+        sessions: Sessions {
+            store,
+            passwords,
+            keys: keys.clone(),
+            issuer: Arc::new(issuer),
+            rules: config.token_rules.clone(),
+            idle_ttl: config.refresh_token_ttl,
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+        },
+        keys,
+        password_policy: PasswordPolicy { chars_min: config.password_chars_min },
+    };
+    let served = Services::new(DOMAIN, proto::FILE_DESCRIPTOR_SET)
+        .with(AuthServiceServer::new(api).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .serve(db.clone(), listener, shutdown)
+        .await;
+    db.close().await;
+    served
+}

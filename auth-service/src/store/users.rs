@@ -1,0 +1,133 @@
+//! Table `users`.
+
+use service_kit::{
+    Timestamp,
+    db::{DbError, Row},
+    sql,
+};
+
+use super::Store;
+use crate::model::{Email, Identifier, Name, Roles, User, UserId, Username};
+
+const COLUMNS: &str =
+    "id, username, email, name, password_hash, roles, disabled, created_at, updated_at";
+
+/// An account to be stored.
+#[derive(Clone, Debug)]
+pub struct NewUserRow<'a> {
+    /// The handle.
+    pub username: Option<&'a Username>,
+    /// The address.
+    pub email: Option<&'a Email>,
+    /// The display name.
+    pub name: &'a Name,
+    /// A PHC string.
+    pub password_hash: &'a str,
+    /// What the user may do.
+    pub roles: Roles,
+    /// The time.
+    pub created_at: Timestamp,
+}
+
+/// Which names of an account another one has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TakenNames {
+    /// The handle.
+    pub username: bool,
+    /// The address.
+    pub email: bool,
+}
+
+impl Store {
+    /// Stores an account.
+    ///
+    /// # Errors
+    /// A unique violation where another account has one of its names.
+    pub async fn insert_user(&self, new: &NewUserRow<'_>) -> Result<User, DbError> {
+        let insert = sql!(
+            "INSERT INTO users (username, username_key, email, email_key, name, password_hash, \
+             roles, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        );
+        let id = self
+            .db
+            .write(insert)
+            .bind(new.username.map(Username::as_str))
+            .bind(new.username.map(Username::key))
+            .bind(new.email.map(Email::as_str))
+            .bind(new.email.map(Email::key))
+            .bind(new.name.as_str())
+            .bind(new.password_hash)
+            .bind(new.roles.bits())
+            .bind(new.created_at.micros())
+            .bind(new.created_at.micros())
+            .insert()
+            .await?;
+        Ok(User {
+            id: UserId(id),
+            username: new.username.map(|username| username.as_str().to_owned()),
+            email: new.email.map(|email| email.as_str().to_owned()),
+            name: new.name.as_str().to_owned(),
+            roles: new.roles,
+            disabled: false,
+            created_at: new.created_at,
+            updated_at: new.created_at,
+        })
+    }
+
+    /// Which of the names another account has.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn taken_names(
+        &self,
+        username: Option<&Username>,
+        email: Option<&Email>,
+    ) -> Result<TakenNames, DbError> {
+        let (username, email) = (username.map(Username::key), email.map(Email::key));
+        let select = sql!(
+            "SELECT username_key, email_key FROM users WHERE username_key = ? OR email_key = ?"
+        );
+        let rows = self.db.read(select).bind(username.clone()).bind(email.clone()).fetch_all();
+        let mut taken = TakenNames::default();
+        for row in rows.await? {
+            let row_username: Option<String> = row.get("username_key")?;
+            let row_email: Option<String> = row.get("email_key")?;
+            taken.username |= username.is_some() && row_username == username;
+            taken.email |= email.is_some() && row_email == email;
+        }
+        Ok(taken)
+    }
+
+    /// The account that `identifier` names, with its password's hash.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn credentials(
+        &self,
+        identifier: &Identifier,
+    ) -> Result<Option<(User, String)>, DbError> {
+        let (select, key) = match identifier {
+            Identifier::Username(key) => {
+                (sql!("SELECT ", COLUMNS, " FROM users WHERE username_key = ?"), key)
+            }
+            Identifier::Email(key) => {
+                (sql!("SELECT ", COLUMNS, " FROM users WHERE email_key = ?"), key)
+            }
+        };
+        let row = self.db.read(select).bind(key.as_str()).fetch_optional().await?;
+        row.map(|row| Ok((user(&row)?, row.get("password_hash")?))).transpose()
+    }
+}
+
+fn user(row: &Row) -> Result<User, DbError> {
+    Ok(User {
+        id: UserId(row.get("id")?),
+        username: row.get("username")?,
+        email: row.get("email")?,
+        name: row.get("name")?,
+        roles: Roles::from_bits(row.get("roles")?).ok_or(DbError::Corrupt("users.roles"))?,
+        disabled: row.get("disabled")?,
+        created_at: Timestamp::from_micros(row.get("created_at")?),
+        updated_at: Timestamp::from_micros(row.get("updated_at")?),
+    })
+}

@@ -1,0 +1,103 @@
+//! What a client holds of a session: an access token (a JWT) and a refresh token (derived).
+
+use std::time::Duration;
+
+use auth_client::{
+    TokenRules,
+    token::{Audience, Claims, TOKEN_TYPE},
+};
+use aws_lc_rs::hmac;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use jsonwebtoken::Header;
+use service_kit::{Clock, Entropy, secret::SecretKey};
+
+use crate::{
+    error::Error,
+    model::{Session, User},
+    signing_keys::SigningKey,
+};
+
+/// `client_id` of tokens that were issued for a password: no client is registered here, and RFC
+/// 9068 section 2.2 wants the claim.
+const CLIENT_ID: &str = "pavilion";
+const TOKEN_ID_BYTES: usize = 16;
+
+/// An access token and a refresh token.
+#[derive(Clone, Debug)]
+pub struct TokenPair {
+    /// A JWT.
+    pub access_token: String,
+    /// Opaque.
+    pub refresh_token: String,
+    /// How long the access token is good.
+    pub expires_in: Duration,
+}
+
+/// Makes tokens.
+#[derive(Debug)]
+pub struct TokenIssuer {
+    rules: TokenRules,
+    access_token_ttl: Duration,
+    refresh_key: hmac::Key,
+    clock: Clock,
+    entropy: Entropy,
+}
+
+impl TokenIssuer {
+    /// An issuer of tokens that follow `rules`.
+    pub fn new(
+        rules: TokenRules,
+        access_token_ttl: Duration,
+        secret: &SecretKey,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> Self {
+        let refresh_key = hmac::Key::new(hmac::HMAC_SHA256, &secret.derive("refresh-token"));
+        Self { rules, access_token_ttl, refresh_key, clock, entropy }
+    }
+
+    /// The tokens of `session` as it stands, signed with `key`.
+    ///
+    /// # Errors
+    /// Where signing fails.
+    pub fn issue(
+        &self,
+        user: &User,
+        session: &Session,
+        key: &SigningKey,
+    ) -> Result<TokenPair, Error> {
+        let now = self.clock.now();
+        let claims = Claims {
+            iss: self.rules.issuer.clone(),
+            sub: user.id.0.to_string(),
+            aud: Audience::One(self.rules.audience.clone()),
+            iat: now.seconds(),
+            exp: (now + self.access_token_ttl).seconds(),
+            nbf: None,
+            jti: BASE64_URL_SAFE_NO_PAD.encode(self.entropy.bytes::<TOKEN_ID_BYTES>()),
+            sid: session.id.clone(),
+            client_id: CLIENT_ID.to_owned(),
+            roles: user.roles.iter().map(|role| role.as_str().to_owned()).collect(),
+        };
+        let header = Header {
+            typ: Some(TOKEN_TYPE.to_owned()),
+            kid: Some(key.key_id.clone()),
+            ..Header::new(key.algorithm.into())
+        };
+        let access_token = jsonwebtoken::encode(&header, &claims, &key.private)
+            .map_err(|error| Error::Internal(format!("signing a token: {error}")))?;
+        Ok(TokenPair {
+            access_token,
+            refresh_token: self.refresh_token(session),
+            expires_in: self.access_token_ttl,
+        })
+    }
+
+    /// `session id . counter . HMAC of both`: whoever has the key can tell which rotation of which
+    /// session a token is, and no token needs to be stored.
+    fn refresh_token(&self, session: &Session) -> String {
+        let message = format!("{}.{}", session.id, session.counter);
+        let tag = hmac::sign(&self.refresh_key, message.as_bytes());
+        format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))
+    }
+}

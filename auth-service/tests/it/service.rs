@@ -1,0 +1,101 @@
+//! A running auth-service of a test's own.
+
+use std::time::Duration;
+
+use auth_service::{Config, PasswordSettings, serve};
+use proto::auth::v1::{
+    LoginRequest, RegisterRequest, Tokens, User, auth_service_client::AuthServiceClient,
+};
+use service_kit::{
+    Entropy, Shutdown, StartError,
+    rejection::Rejection,
+    secret::SecretKey,
+    testing::{ManualClock, TestDatabase},
+};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tonic::{Code, Status, transport::Channel};
+
+pub const PASSWORD: &str = "securepassword123";
+
+pub struct Service {
+    pub url: String,
+    pub channel: Channel,
+    pub clock: ManualClock,
+    pub shutdown: Shutdown,
+    pub serving: JoinHandle<Result<(), StartError>>,
+}
+
+/// The settings of a test: cheap hashes, a clock that stands still.
+pub fn config(database: &TestDatabase, clock: &ManualClock) -> Config {
+    Config {
+        database: database.database_url(),
+        secret_key: SecretKey::from_bytes([7; 32]),
+        token_rules: auth_client::TokenRules {
+            issuer: "pavilion".to_owned(),
+            audience: "pavilion".to_owned(),
+        },
+        access_token_ttl: Duration::from_mins(15),
+        refresh_token_ttl: Duration::from_hours(30 * 24),
+        password_chars_min: 8,
+        passwords: PasswordSettings {
+            argon2_memory_kib: 8,
+            argon2_iterations: 1,
+            argon2_parallelism: 1,
+        },
+        clock: clock.clock(),
+        entropy: Entropy::system(),
+    }
+}
+
+impl Service {
+    pub async fn start(database: &TestDatabase) -> Self {
+        let clock = ManualClock::default();
+        Self::start_with(config(database, &clock), clock).await
+    }
+
+    pub async fn start_with(config: Config, clock: ManualClock) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let shutdown = Shutdown::new();
+        let serving = tokio::spawn(serve(config, listener, shutdown.clone()));
+        // The listener takes connections from the start; they wait until the service is up.
+        let channel = Channel::from_shared(url.clone()).expect("a URL").connect_lazy();
+        Self { url, channel, clock, shutdown, serving }
+    }
+
+    pub fn auth(&self) -> AuthServiceClient<Channel> {
+        AuthServiceClient::new(self.channel.clone())
+    }
+
+    pub async fn register(&self, username: &str, email: &str) -> Result<User, Status> {
+        let request = RegisterRequest {
+            username: username.to_owned(),
+            email: email.to_owned(),
+            password: PASSWORD.to_owned(),
+            name: String::new(),
+        };
+        Ok(self.auth().register(request).await?.into_inner().user.expect("a user"))
+    }
+
+    pub async fn login(&self, identifier: &str, password: &str) -> Result<Tokens, Status> {
+        let request =
+            LoginRequest { identifier: identifier.to_owned(), password: password.to_owned() };
+        Ok(self.auth().login(request).await?.into_inner().tokens.expect("tokens"))
+    }
+}
+
+/// The code and the reason of a refusal.
+pub fn refusal<T: std::fmt::Debug>(result: Result<T, Status>) -> (Code, String) {
+    let rejection = Rejection::from(&result.expect_err("a refusal"));
+    if !rejection.reason.is_empty() {
+        assert_eq!(rejection.domain, "auth.v1");
+    }
+    (rejection.code, rejection.reason.into_owned())
+}
+
+/// The violations of a refusal, as `field: REASON`.
+pub fn violations<T: std::fmt::Debug>(result: Result<T, Status>) -> Vec<String> {
+    let rejection = Rejection::from(&result.expect_err("a refusal"));
+    assert_eq!((rejection.code, &*rejection.reason), (Code::InvalidArgument, "INVALID_ARGUMENT"));
+    rejection.violations.iter().map(|one| format!("{}: {}", one.field, one.reason)).collect()
+}

@@ -1,0 +1,21 @@
+//! Compiles the .proto files with protox, so that no protoc is needed.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+const FILES: [&str; 3] =
+    ["auth/v1/auth_service.proto", "auth/v1/user.proto", "training/v1/registration_service.proto"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    for file in FILES {
+        println!("cargo::rerun-if-changed={file}");
+    }
+    let mut compiler = protox::Compiler::new(["."])?;
+    compiler.include_imports(true).include_source_info(true).open_files(FILES)?;
+
+    #[expect(clippy::disallowed_methods, reason = "cargo's, not a setting")]
+    let descriptor_set = PathBuf::from(env::var("OUT_DIR")?).join("descriptor_set.bin");
+    fs::write(&descriptor_set, compiler.encode_file_descriptor_set())?;
+
+    tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! The gRPC contract of Pavilion.
+//!
+//! One module for each proto package, generated from `proto/auth/v1/*.proto`
+//! and `proto/training/v1/*.proto`, whose comments are the reference, and the
+//! descriptor set that the services hand to their reflection service.
+
+/// The descriptors of both packages and what they import, encoded as a
+/// `google.protobuf.FileDescriptorSet`.
+pub const FILE_DESCRIPTOR_SET: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/descriptor_set.bin"));
+
+/// Package `auth`.
+pub mod auth {
+    /// Package `auth.v1`, served by auth-service.
+    #[expect(
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        clippy::pedantic,
+        unused_qualifications,
+        reason = "generated code"
+    )]
+    pub mod v1 {
+        tonic::include_proto!("auth.v1");
+    }
+}
+
+/// Package `training`.
+pub mod training {
+    /// Package `training.v1`, served by training-service.
+    #[expect(
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        clippy::pedantic,
+        unused_qualifications,
+        reason = "generated code"
+    )]
+    pub mod v1 {
+        tonic::include_proto!("training.v1");
+    }
+}

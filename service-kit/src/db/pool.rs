@@ -1,0 +1,253 @@
+//! The connections, and the transactions on them.
+
+use std::time::Duration;
+
+use sqlx::{
+    MySql, MySqlPool, PgPool, Postgres, Sqlite, SqlitePool, Transaction, mysql::MySqlPoolOptions,
+    pool::PoolOptions, postgres::PgPoolOptions, sqlite::SqlitePoolOptions,
+};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{DatabaseUrl, DbError, Migrations, Query, Statement, migrate, url::Options};
+use crate::StartError;
+
+/// Connections to a database server, for each process.
+const CONNECTIONS_MAX: u32 = 16;
+/// Connections that read a SQLite file; a single one writes.
+const SQLITE_READERS_MAX: u32 = 4;
+/// How long a request waits for a free connection.
+const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long a database that does not answer is tried at start.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(30);
+/// The pause between two tries.
+const CONNECT_PAUSE: Duration = Duration::from_millis(500);
+/// How long a ping may take.
+const PING_TIME_MAX: Duration = Duration::from_secs(2);
+/// How often a transaction is run before its error is given up to the caller.
+const TRANSACTION_TRIES_MAX: u32 = 5;
+/// The pause before a transaction is run again, times the number of tries so far.
+const TRANSACTION_PAUSE: Duration = Duration::from_millis(5);
+
+/// A database. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Db(Pools);
+
+#[derive(Clone, Debug)]
+enum Pools {
+    /// SQLite has one writer at a time: waiting for it in a queue of ours is fair and quick,
+    /// waiting for its lock is neither.
+    Sqlite {
+        readers: SqlitePool,
+        writer: SqlitePool,
+    },
+    Postgres(PgPool),
+    MySql(MySqlPool),
+}
+
+impl Db {
+    /// Connects and migrates. A database that does not answer is tried for 30 s.
+    ///
+    /// # Errors
+    /// Names `variable` where the database does not answer in time or cannot be migrated.
+    pub async fn open(
+        variable: &'static str,
+        url: &DatabaseUrl,
+        migrations: Migrations,
+    ) -> Result<Self, StartError> {
+        let deadline = Instant::now() + CONNECT_TIME_MAX;
+        let db = loop {
+            match Self::connect(url).await {
+                Ok(db) => break db,
+                Err(error) if Instant::now() + CONNECT_PAUSE >= deadline => {
+                    let message = format!("{url:?} does not answer: {error}");
+                    return Err(StartError::setting(variable, message));
+                }
+                Err(error) => {
+                    tracing::warn!(db.url = ?url, %error, "database does not answer, trying again");
+                    sleep(CONNECT_PAUSE).await;
+                }
+            }
+        };
+        let migrated = match &db.0 {
+            Pools::Sqlite { writer, .. } => migrate::sqlite(writer, migrations).await,
+            Pools::Postgres(pool) => migrate::postgres(pool, migrations).await,
+            Pools::MySql(pool) => migrate::mysql(pool, migrations).await,
+        };
+        migrated.map_err(|error| {
+            StartError::setting(variable, format!("{url:?}: {}", migrate::explain(&error)))
+        })?;
+        Ok(db)
+    }
+
+    async fn connect(url: &DatabaseUrl) -> Result<Self, sqlx::Error> {
+        let pools = match &url.0 {
+            Options::Sqlite(options) => {
+                // The writer first: it makes the file, and readers could not.
+                let writer = pool_options::<Sqlite>(1).connect_with(options.clone()).await?;
+                let readers: SqlitePoolOptions = pool_options(SQLITE_READERS_MAX);
+                Pools::Sqlite { readers: readers.connect_with(options.clone()).await?, writer }
+            }
+            Options::Postgres(options) => {
+                let pool: PgPoolOptions = pool_options(CONNECTIONS_MAX);
+                Pools::Postgres(pool.connect_with(options.clone()).await?)
+            }
+            Options::MySql(options) => {
+                let pool: MySqlPoolOptions = pool_options(CONNECTIONS_MAX);
+                // As on PostgreSQL: each statement sees what is committed, and a guarded UPDATE
+                // locks the rows it changes, not the gaps between them.
+                let pool = pool.after_connect(|connection, _| {
+                    Box::pin(async move {
+                        let sql = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+                        sqlx::Executor::execute(connection, sql).await.map(drop)
+                    })
+                });
+                Pools::MySql(pool.connect_with(options.clone()).await?)
+            }
+        };
+        Ok(Self(pools))
+    }
+
+    /// A statement that only reads.
+    pub fn read(&self, statement: Statement) -> Query<'_> {
+        match &self.0 {
+            Pools::Sqlite { readers, .. } => Query::sqlite(statement, readers.into()),
+            Pools::Postgres(pool) => Query::postgres(statement, pool.into()),
+            Pools::MySql(pool) => Query::mysql(statement, pool.into()),
+        }
+    }
+
+    /// A single statement that writes, in a transaction of its own.
+    pub fn write(&self, statement: Statement) -> Query<'_> {
+        match &self.0 {
+            Pools::Sqlite { writer, .. } => Query::sqlite(statement, writer.into()),
+            Pools::Postgres(pool) => Query::postgres(statement, pool.into()),
+            Pools::MySql(pool) => Query::mysql(statement, pool.into()),
+        }
+    }
+
+    /// Begins a transaction that writes; it is rolled back unless committed.
+    ///
+    /// # Errors
+    /// Where no connection is free in time or the database is gone.
+    pub async fn begin(&self) -> Result<Tx, DbError> {
+        Ok(match &self.0 {
+            // The default, DEFERRED, fails at once when a reader turns writer at a bad moment.
+            Pools::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Pools::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            Pools::MySql(pool) => Tx::MySql(pool.begin().await?),
+        })
+    }
+
+    /// Runs `work` in a transaction and commits it, again after a deadlock or a serialization
+    /// failure, a few times at most. `work` must have no other effects.
+    ///
+    /// # Errors
+    /// Those of `work`, after a roll-back, and those of the database.
+    pub async fn transaction<T, E>(
+        &self,
+        mut work: impl AsyncFnMut(&mut Tx) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: From<DbError> + AsRetryable,
+    {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let mut tx = self.begin().await?;
+            let result = match work(&mut tx).await {
+                Ok(value) => tx.commit().await.map(|()| value).map_err(E::from),
+                Err(error) => {
+                    tx.rollback().await;
+                    Err(error)
+                }
+            };
+            match result {
+                Err(error) if error.is_retryable() && tries < TRANSACTION_TRIES_MAX => {
+                    tracing::debug!(db.tries = tries, "transaction runs again");
+                    sleep(TRANSACTION_PAUSE * tries).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Whether the database answers, within two seconds.
+    pub async fn answers(&self) -> bool {
+        let ping = self.read(crate::sql!("SELECT 1")).fetch_optional();
+        matches!(timeout(PING_TIME_MAX, ping).await, Ok(Ok(_)))
+    }
+
+    /// Closes all connections, after what runs on them.
+    pub async fn close(&self) {
+        match &self.0 {
+            Pools::Sqlite { readers, writer } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+            Pools::MySql(pool) => pool.close().await,
+        }
+    }
+}
+
+fn pool_options<DB: sqlx::Database>(connections: u32) -> PoolOptions<DB> {
+    PoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIME_MAX)
+}
+
+/// An error that knows whether a transaction is worth running again.
+pub trait AsRetryable {
+    /// See [`DbError::is_retryable`].
+    fn is_retryable(&self) -> bool;
+}
+
+impl AsRetryable for DbError {
+    fn is_retryable(&self) -> bool {
+        DbError::is_retryable(self)
+    }
+}
+
+/// A transaction. Dropped without [`Tx::commit`], it is rolled back.
+#[derive(Debug)]
+pub enum Tx {
+    /// On SQLite: the only writer.
+    Sqlite(Transaction<'static, Sqlite>),
+    /// On PostgreSQL.
+    Postgres(Transaction<'static, Postgres>),
+    /// On MySQL or MariaDB.
+    MySql(Transaction<'static, MySql>),
+}
+
+impl Tx {
+    /// A statement in this transaction.
+    pub fn query(&mut self, statement: Statement) -> Query<'_> {
+        match self {
+            Self::Sqlite(tx) => Query::sqlite(statement, tx.into()),
+            Self::Postgres(tx) => Query::postgres(statement, tx.into()),
+            Self::MySql(tx) => Query::mysql(statement, tx.into()),
+        }
+    }
+
+    /// Makes its changes durable.
+    ///
+    /// # Errors
+    /// Where the database is gone, or finds only now that the transaction cannot be.
+    pub async fn commit(self) -> Result<(), DbError> {
+        Ok(match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
+            Self::MySql(tx) => tx.commit().await,
+        }?)
+    }
+
+    async fn rollback(self) {
+        let rolled_back = match self {
+            Self::Sqlite(tx) => tx.rollback().await,
+            Self::Postgres(tx) => tx.rollback().await,
+            Self::MySql(tx) => tx.rollback().await,
+        };
+        if let Err(error) = rolled_back {
+            // The database rolls back what it never saw committed; the first error says more.
+            tracing::debug!(%error, "rolling back failed");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! A statement with its values, on its way to one of the three databases.
+
+use sqlx::{
+    ColumnIndex, Decode, Encode, MySql, MySqlConnection, PgConnection, Pool, Postgres, Row as _,
+    Sqlite, SqliteConnection, Transaction, Type,
+    mysql::{MySqlArguments, MySqlRow},
+    postgres::{PgArguments, PgRow},
+    sqlite::{SqliteArguments, SqliteRow},
+};
+
+use super::{DbError, Statement};
+
+/// A value that all three databases can store.
+pub trait Value<'q>:
+    Encode<'q, Sqlite>
+    + Type<Sqlite>
+    + Encode<'q, Postgres>
+    + Type<Postgres>
+    + Encode<'q, MySql>
+    + Type<MySql>
+{
+}
+
+impl<'q, T> Value<'q> for T where
+    T: Encode<'q, Sqlite>
+        + Type<Sqlite>
+        + Encode<'q, Postgres>
+        + Type<Postgres>
+        + Encode<'q, MySql>
+        + Type<MySql>
+{
+}
+
+/// A type that a column of all three databases can be read as.
+pub trait Column:
+    for<'r> Decode<'r, Sqlite>
+    + Type<Sqlite>
+    + for<'r> Decode<'r, Postgres>
+    + Type<Postgres>
+    + for<'r> Decode<'r, MySql>
+    + Type<MySql>
+{
+}
+
+impl<T> Column for T where
+    T: for<'r> Decode<'r, Sqlite>
+        + Type<Sqlite>
+        + for<'r> Decode<'r, Postgres>
+        + Type<Postgres>
+        + for<'r> Decode<'r, MySql>
+        + Type<MySql>
+{
+}
+
+/// Where a query runs.
+pub(super) enum Target<'c, DB: sqlx::Database, Connection> {
+    Pool(&'c Pool<DB>),
+    Connection(&'c mut Connection),
+}
+
+impl<'c, DB: sqlx::Database, Connection> From<&'c Pool<DB>> for Target<'c, DB, Connection> {
+    fn from(pool: &'c Pool<DB>) -> Self {
+        Self::Pool(pool)
+    }
+}
+
+impl<'c, DB: sqlx::Database> From<&'c mut Transaction<'static, DB>>
+    for Target<'c, DB, DB::Connection>
+{
+    fn from(transaction: &'c mut Transaction<'static, DB>) -> Self {
+        Self::Connection(&mut *transaction)
+    }
+}
+
+type Typed<DB, Arguments> = sqlx::query::Query<'static, DB, Arguments>;
+
+/// A statement and the values bound to it so far.
+#[must_use = "a query does nothing until it is executed or fetched"]
+pub struct Query<'c>(Kind<'c>);
+
+enum Kind<'c> {
+    Sqlite(Typed<Sqlite, SqliteArguments>, Target<'c, Sqlite, SqliteConnection>),
+    Postgres(Typed<Postgres, PgArguments>, Target<'c, Postgres, PgConnection>, &'static str),
+    MySql(Typed<MySql, MySqlArguments>, Target<'c, MySql, MySqlConnection>),
+}
+
+/// Runs `query.method(where it runs)`.
+macro_rules! run {
+    ($query:ident.$method:ident($target:ident)) => {
+        match $target {
+            Target::Pool(pool) => $query.$method(pool).await,
+            Target::Connection(connection) => $query.$method(connection).await,
+        }
+    };
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that makes queries")]
+impl<'c> Query<'c> {
+    pub(super) fn sqlite(
+        statement: Statement,
+        target: Target<'c, Sqlite, SqliteConnection>,
+    ) -> Self {
+        Self(Kind::Sqlite(sqlx::query(statement.question), target))
+    }
+
+    pub(super) fn postgres(
+        statement: Statement,
+        target: Target<'c, Postgres, PgConnection>,
+    ) -> Self {
+        Self(Kind::Postgres(sqlx::query(statement.dollar), target, statement.dollar))
+    }
+
+    pub(super) fn mysql(statement: Statement, target: Target<'c, MySql, MySqlConnection>) -> Self {
+        Self(Kind::MySql(sqlx::query(statement.question), target))
+    }
+}
+
+impl Query<'_> {
+    /// Binds the next value.
+    pub fn bind<'q, T: Value<'q>>(self, value: T) -> Self {
+        Self(match self.0 {
+            Kind::Sqlite(query, target) => Kind::Sqlite(query.bind(value), target),
+            Kind::Postgres(query, target, sql) => Kind::Postgres(query.bind(value), target, sql),
+            Kind::MySql(query, target) => Kind::MySql(query.bind(value), target),
+        })
+    }
+
+    /// Runs it, and tells how many rows it inserted, deleted, or found to update.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn execute(self) -> Result<u64, DbError> {
+        Ok(match self.0 {
+            Kind::Sqlite(query, target) => run!(query.execute(target))?.rows_affected(),
+            Kind::Postgres(query, target, _) => run!(query.execute(target))?.rows_affected(),
+            Kind::MySql(query, target) => run!(query.execute(target))?.rows_affected(),
+        })
+    }
+
+    /// Runs an `INSERT` of one row into a table with a generated `id`, and returns that id.
+    /// (MySQL has no `RETURNING`, and PostgreSQL nothing else.)
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn insert(self) -> Result<i64, DbError> {
+        match self.0 {
+            Kind::Sqlite(query, target) => Ok(run!(query.execute(target))?.last_insert_rowid()),
+            Kind::MySql(query, target) => {
+                let id = run!(query.execute(target))?.last_insert_id();
+                i64::try_from(id).map_err(|_| DbError::Corrupt("id"))
+            }
+            Kind::Postgres(mut query, target, sql) => {
+                let arguments = sqlx::Execute::take_arguments(&mut query);
+                let arguments = arguments.map_err(sqlx::Error::Encode)?.unwrap_or_default();
+                // Put together from two constants.
+                let sql = sqlx::AssertSqlSafe(format!("{sql} RETURNING id"));
+                let query = sqlx::query_with(sql, arguments);
+                Ok(run!(query.fetch_one(target))?.try_get(0)?)
+            }
+        }
+    }
+
+    /// Runs it and returns the first row, if any.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn fetch_optional(self) -> Result<Option<Row>, DbError> {
+        Ok(match self.0 {
+            Kind::Sqlite(query, target) => run!(query.fetch_optional(target))?.map(Row::Sqlite),
+            Kind::Postgres(query, target, _) => {
+                run!(query.fetch_optional(target))?.map(Row::Postgres)
+            }
+            Kind::MySql(query, target) => run!(query.fetch_optional(target))?.map(Row::MySql),
+        })
+    }
+
+    /// Runs it and returns the first row, which is there for certain.
+    ///
+    /// # Errors
+    /// Those of the database, and `RowNotFound`.
+    pub async fn fetch_one(self) -> Result<Row, DbError> {
+        self.fetch_optional().await?.ok_or(DbError::Driver(sqlx::Error::RowNotFound))
+    }
+
+    /// Runs it and returns all rows: give it a `LIMIT`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn fetch_all(self) -> Result<Vec<Row>, DbError> {
+        fn rows<R>(rows: Vec<R>, wrap: fn(R) -> Row) -> Vec<Row> {
+            rows.into_iter().map(wrap).collect()
+        }
+        Ok(match self.0 {
+            Kind::Sqlite(query, target) => rows(run!(query.fetch_all(target))?, Row::Sqlite),
+            Kind::Postgres(query, target, _) => rows(run!(query.fetch_all(target))?, Row::Postgres),
+            Kind::MySql(query, target) => rows(run!(query.fetch_all(target))?, Row::MySql),
+        })
+    }
+}
+
+/// A row of any of the three databases.
+#[derive(Debug)]
+pub enum Row {
+    /// From SQLite.
+    Sqlite(SqliteRow),
+    /// From PostgreSQL.
+    Postgres(PgRow),
+    /// From MySQL or MariaDB.
+    MySql(MySqlRow),
+}
+
+impl Row {
+    /// The column `at`: its name, or its index from 0.
+    ///
+    /// # Errors
+    /// Where there is no such column, or it is of another type.
+    pub fn get<T, I>(&self, at: I) -> Result<T, DbError>
+    where
+        T: Column,
+        I: ColumnIndex<SqliteRow> + ColumnIndex<PgRow> + ColumnIndex<MySqlRow>,
+    {
+        Ok(match self {
+            Self::Sqlite(row) => row.try_get(at),
+            Self::Postgres(row) => row.try_get(at),
+            Self::MySql(row) => row.try_get(at),
+        }?)
+    }
+}

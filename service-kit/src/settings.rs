@@ -1,0 +1,152 @@
+//! The flags and environment variables that processes share, and the parsers of their values.
+//!
+//! Every setting is a clap argument with an environment variable of the same
+//! name, so that `--help` lists all of them and a bad value is refused at start.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use clap::Args;
+use http::Uri;
+use tokio::net::TcpListener;
+
+use crate::{StartError, channel::RpcChannel, telemetry};
+
+/// What every process reads.
+#[derive(Args, Clone, Debug)]
+pub struct Common {
+    /// Where embedded databases and keys live.
+    #[arg(long, env = "DATA_DIR", value_name = "DATA_DIR", default_value = "./data")]
+    pub data_dir: PathBuf,
+
+    /// What is logged, how and where.
+    #[command(flatten)]
+    pub telemetry: telemetry::Settings,
+}
+
+impl Common {
+    /// The data folder, made (with mode 0700) where it does not exist.
+    ///
+    /// # Errors
+    /// Names `DATA_DIR` where it cannot be made.
+    pub fn create_data_dir(&self) -> Result<&Path, StartError> {
+        use std::os::unix::fs::DirBuilderExt;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.data_dir).map_err(
+            |error| {
+                let path = self.data_dir.display();
+                StartError::setting("DATA_DIR", format!("cannot create {path}: {error}"))
+            },
+        )?;
+        Ok(&self.data_dir)
+    }
+}
+
+/// Where auth-service is found.
+#[derive(Args, Clone, Debug)]
+pub struct AuthPeer {
+    /// Where auth-service is found; a comma-separated list balances over several.
+    #[arg(
+        long,
+        env = "AUTH_URL",
+        value_name = "AUTH_URL",
+        default_value = "http://127.0.0.1:50051"
+    )]
+    pub auth_url: PeerUrls,
+}
+
+/// Where training-service is found.
+#[derive(Args, Clone, Debug)]
+pub struct TrainingPeer {
+    /// Where training-service is found; a comma-separated list balances over several.
+    #[arg(
+        long,
+        env = "TRAINING_URL",
+        value_name = "TRAINING_URL",
+        default_value = "http://127.0.0.1:50052"
+    )]
+    pub training_url: PeerUrls,
+}
+
+/// The addresses of the replicas of one service: at least one.
+#[derive(Clone, Debug)]
+pub struct PeerUrls(Vec<Uri>);
+
+/// The most replicas that one list may name.
+const PEERS_MAX: usize = 64;
+
+impl PeerUrls {
+    /// A channel that balances over the addresses.
+    pub fn channel(&self) -> RpcChannel {
+        RpcChannel::balanced(&self.0)
+    }
+}
+
+impl FromStr for PeerUrls {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let urls = text
+            .split(',')
+            .map(|url| {
+                let uri: Uri = url.trim().parse().map_err(|error| format!("'{url}': {error}"))?;
+                match (uri.scheme_str(), uri.host()) {
+                    (Some("http" | "https"), Some(_)) => Ok(uri),
+                    _ => Err(format!("'{url}' is not of the form http://host:port")),
+                }
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        if urls.len() > PEERS_MAX {
+            return Err(format!("more than {PEERS_MAX} addresses"));
+        }
+        Ok(Self(urls))
+    }
+}
+
+/// Parses a duration of at least one second, such as `15m`, `30d` or `1h 30m`.
+///
+/// # Errors
+/// Says what a duration looks like.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text)
+        .map_err(|error| format!("{error} (write 30s, 15m, 12h or 30d)"))?;
+    if duration < Duration::from_secs(1) {
+        return Err("shorter than one second".to_owned());
+    }
+    Ok(duration)
+}
+
+/// Listens on `address`.
+///
+/// # Errors
+/// Names `variable` where the address is taken or not this machine's.
+pub async fn bind(variable: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|error| {
+        StartError::setting(variable, format!("cannot listen on {address}: {error}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_lists_of_peers() {
+        let peers: PeerUrls = "http://a:1, http://b:2".parse().expect("two addresses");
+        assert_eq!(peers.0.len(), 2);
+        for bad in ["", "localhost:50051", "ftp://a", "http://a,,http://b", "http://a b"] {
+            assert!(bad.parse::<PeerUrls>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn refuses_durations_that_make_no_sense() {
+        assert_eq!(duration("15m"), Ok(Duration::from_mins(15)));
+        for bad in ["", "15", "-1s", "0s", "10ms", "soon"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}
