@@ -16,6 +16,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptor_set = PathBuf::from(env::var("OUT_DIR")?).join("descriptor_set.bin");
     fs::write(&descriptor_set, compiler.encode_file_descriptor_set())?;
 
-    tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
+    // With defaults that answer UNIMPLEMENTED, so that a peer in a test implements what it needs;
+    // a test of the whole makes sure that the product has no such answer.
+    tonic_prost_build::configure()
+        .generate_default_stubs(true)
+        .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -16,7 +16,7 @@ pub const TOKEN_TYPE: &str = "at+jwt";
 
 /// Which tokens are meant for us.
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "clap", derive(clap::Args))]
+#[cfg_attr(feature = "clap", derive(clap::Args), group(skip))]
 pub struct TokenRules {
     /// Who issues access tokens: their `iss`.
     #[cfg_attr(

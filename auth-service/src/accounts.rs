@@ -4,7 +4,7 @@ use service_kit::{Clock, db::Constraint};
 
 use crate::{
     error::Error,
-    model::{NewAccount, Role, Roles, User},
+    model::{ClientInfo, NewAccount, Role, Roles, User},
     passwords::Passwords,
     store::{NewUserRow, Store},
 };
@@ -30,7 +30,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::UsernameTaken`] before [`Error::EmailTaken`].
-    pub async fn register(&self, new: NewAccount) -> Result<User, Error> {
+    pub async fn register(&self, new: NewAccount, client: &ClientInfo) -> Result<User, Error> {
         // Before the hash, which is the expensive part, and again after a lost race.
         self.refuse_taken_names(&new).await?;
         let password_hash = self.passwords.hash(new.password.clone()).await?;
@@ -41,6 +41,7 @@ impl Accounts {
             password_hash: &password_hash,
             roles: Roles::from_iter([Role::User]),
             created_at: self.clock.now(),
+            client_address: &client.address,
         };
         for _ in 0..TRIES_MAX {
             match self.store.insert_user(&row).await {

@@ -33,6 +33,15 @@ pub enum Error {
     /// The right password of an account that is barred.
     #[error("the account is disabled")]
     AccountDisabled,
+    /// A refresh token that was not made here, or whose session has ended.
+    #[error("the refresh token is not valid")]
+    RefreshTokenInvalid,
+    /// A refresh token of a session that has expired.
+    #[error("the session has expired")]
+    RefreshTokenExpired,
+    /// A refresh token that was used before: its session has been ended.
+    #[error("the refresh token was used before; its session has been ended")]
+    RefreshTokenReused,
     /// The caller's token is refused.
     #[error(transparent)]
     Token(#[from] Refusal),
@@ -65,6 +74,9 @@ impl From<Error> for Rejection {
             Error::EmailTaken => refuse(Code::AlreadyExists, "EMAIL_TAKEN"),
             Error::InvalidCredentials => refuse(Code::Unauthenticated, "INVALID_CREDENTIALS"),
             Error::AccountDisabled => refuse(Code::PermissionDenied, "ACCOUNT_DISABLED"),
+            Error::RefreshTokenInvalid => refuse(Code::Unauthenticated, "REFRESH_TOKEN_INVALID"),
+            Error::RefreshTokenExpired => refuse(Code::Unauthenticated, "REFRESH_TOKEN_EXPIRED"),
+            Error::RefreshTokenReused => refuse(Code::Unauthenticated, "REFRESH_TOKEN_REUSED"),
             Error::Token(refusal) => refusal.rejection(DOMAIN),
             Error::Overloaded => {
                 refuse(Code::ResourceExhausted, "OVERLOADED").retry_after(RETRY_PAUSE)

@@ -29,6 +29,7 @@ use clap::Args;
 use proto::auth::v1::auth_service_server::AuthServiceServer;
 use service_kit::{
     Clock, Entropy, Shutdown, StartError,
+    client::TrustedProxies,
     db::{DatabaseUrl, Db},
     secret::{self, SecretKey},
     server::{Listener, MESSAGE_BYTES_MAX, Services},
@@ -40,7 +41,7 @@ use error::DOMAIN;
 use grpc::AuthApi;
 use model::PasswordPolicy;
 use passwords::Passwords;
-use sessions::Sessions;
+use sessions::{Lifetimes, Sessions};
 use signing_keys::SigningKeys;
 use store::{MIGRATIONS, Store};
 use tokens::TokenIssuer;
@@ -49,6 +50,7 @@ pub use passwords::Settings as PasswordSettings;
 
 /// The settings that only auth-service reads.
 #[derive(Args, Clone, Debug)]
+#[group(skip)]
 pub struct Settings {
     /// Where auth-service listens; port 0 picks one.
     #[arg(long, env = "AUTH_ADDR", value_name = "AUTH_ADDR", default_value = "127.0.0.1:50051")]
@@ -87,6 +89,26 @@ pub struct Settings {
     )]
     pub refresh_token_ttl: Duration,
 
+    /// How long a session lives, refreshed or not.
+    #[arg(
+        long,
+        env = "SESSION_TTL_MAX",
+        value_name = "SESSION_TTL_MAX",
+        default_value = "365d",
+        value_parser = duration
+    )]
+    pub session_ttl_max: Duration,
+
+    /// How long the refresh token before the current one still gives the current one.
+    #[arg(
+        long,
+        env = "REFRESH_GRACE",
+        value_name = "REFRESH_GRACE",
+        default_value = "30s",
+        value_parser = duration
+    )]
+    pub refresh_grace: Duration,
+
     /// Characters of a new password at least.
     #[arg(
         long,
@@ -115,6 +137,12 @@ pub struct Config {
     pub access_token_ttl: Duration,
     /// How long a session lives without being refreshed.
     pub refresh_token_ttl: Duration,
+    /// How long a session lives, refreshed or not.
+    pub session_ttl_max: Duration,
+    /// How long the refresh token before the current one still gives the current one.
+    pub refresh_grace: Duration,
+    /// Whose word on a client's address is believed.
+    pub trusted_proxies: TrustedProxies,
     /// Characters of a new password at least.
     pub password_chars_min: usize,
     /// The cost of a password's hash.
@@ -145,6 +173,9 @@ impl Config {
             token_rules,
             access_token_ttl: settings.access_token_ttl,
             refresh_token_ttl: settings.refresh_token_ttl,
+            session_ttl_max: settings.session_ttl_max,
+            refresh_grace: settings.refresh_grace,
+            trusted_proxies: common.client.trusted_proxies.clone(),
             password_chars_min: settings.password_min_length.into(),
             passwords: settings.passwords,
             clock: Clock::system(),
@@ -183,7 +214,11 @@ pub async fn serve(
             keys: keys.clone(),
             issuer: Arc::new(issuer),
             rules: config.token_rules.clone(),
-            idle_ttl: config.refresh_token_ttl,
+            lifetimes: Lifetimes {
+                idle: config.refresh_token_ttl,
+                absolute: config.session_ttl_max,
+                refresh_grace: config.refresh_grace,
+            },
             clock: clock.clone(),
             entropy: entropy.clone(),
         },
@@ -191,6 +226,7 @@ pub async fn serve(
         password_policy: PasswordPolicy { chars_min: config.password_chars_min },
     };
     let served = Services::new(DOMAIN, proto::FILE_DESCRIPTOR_SET)
+        .trusting(config.trusted_proxies)
         .with(AuthServiceServer::new(api).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .serve(db.clone(), listener, shutdown)
         .await;

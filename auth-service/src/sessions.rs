@@ -1,21 +1,37 @@
-//! Sessions: how one begins, and whether a token of one is good.
+//! Sessions: how one begins, lives on and ends, and whether a token of one is good.
 
 use std::{sync::Arc, time::Duration};
 
-use auth_client::{Refusal, TokenRules, token};
+use auth_client::{Caller, Refusal, TokenRules, token, token::VerifiedToken};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use service_kit::{Clock, Entropy};
+use service_kit::{Clock, Entropy, Timestamp};
 
 use crate::{
     error::Error,
-    model::{Identifier, Password, Session, User},
+    model::{ClientInfo, EventType, Identifier, NewEvent, Password, Session, User, UserId},
     passwords::Passwords,
     signing_keys::SigningKeys,
-    store::Store,
-    tokens::{TokenIssuer, TokenPair},
+    store::{EndedSessions, EndingSessions, Store},
+    tokens::{RefreshToken, TokenIssuer, TokenPair},
 };
 
 const SESSION_ID_BYTES: usize = 16;
+/// Sessions of one user; a further one ends the one that was longest unused.
+const SESSIONS_MAX: i64 = 100;
+/// How often a refresh is tried against others of the same session.
+const REFRESH_TRIES_MAX: usize = 5;
+
+/// How long sessions and their tokens live.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetimes {
+    /// A session that is not refreshed.
+    pub idle: Duration,
+    /// A session, refreshed or not.
+    pub absolute: Duration,
+    /// How long the refresh token before the current one still gives the current one: a lost
+    /// answer, or fifty tabs, must not sign anyone out.
+    pub refresh_grace: Duration,
+}
 
 /// The rules of sessions. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -30,8 +46,8 @@ pub struct Sessions {
     pub issuer: Arc<TokenIssuer>,
     /// Which tokens are ours.
     pub rules: TokenRules,
-    /// How long a session lives without being refreshed.
-    pub idle_ttl: Duration,
+    /// How long sessions live.
+    pub lifetimes: Lifetimes,
     /// The time.
     pub clock: Clock,
     /// Where ids come from.
@@ -42,9 +58,9 @@ pub struct Sessions {
 #[derive(Clone, Debug)]
 pub struct ActiveToken {
     /// What the token says.
-    pub token: token::VerifiedToken,
-    /// The user's handle now.
-    pub username: Option<String>,
+    pub token: VerifiedToken,
+    /// The user, as of now.
+    pub user: User,
 }
 
 impl Sessions {
@@ -57,37 +73,183 @@ impl Sessions {
         &self,
         identifier: Identifier,
         password: Password,
+        client: ClientInfo,
     ) -> Result<(User, TokenPair), Error> {
         let (user, stored) = self.store.credentials(&identifier).await?.unzip();
-        let matches = self.passwords.verify(password, stored).await?;
-        let user = user.filter(|_| matches).ok_or(Error::InvalidCredentials)?;
+        let matches = self.passwords.verify(password, stored.clone()).await?;
+        let (Some(user), Some(stored), true) = (user, stored, matches) else {
+            return Err(Error::InvalidCredentials);
+        };
         if user.disabled {
             return Err(Error::AccountDisabled);
         }
-        let now = self.clock.now();
-        let session = Session {
-            id: BASE64_URL_SAFE_NO_PAD.encode(self.entropy.bytes::<SESSION_ID_BYTES>()),
-            user_id: user.id,
-            counter: 0,
-            created_at: now,
-            expires_at: now + self.idle_ttl,
-        };
-        self.store.insert_session(&session).await?;
+        let session = self.new_session(user.id, client);
+        if !self.store.begin_session(&session, &stored, None, SESSIONS_MAX).await? {
+            // Changed, disabled or deleted while the password was hashed.
+            return Err(Error::InvalidCredentials);
+        }
         let tokens = self.issuer.issue(&user, &session, self.keys.active())?;
         Ok((user, tokens))
     }
 
-    /// Whether an access token is good at this moment; `None` where it is not, for whatever
-    /// reason.
+    fn new_session(&self, user_id: UserId, client: ClientInfo) -> Session {
+        let now = self.clock.now();
+        Session {
+            id: BASE64_URL_SAFE_NO_PAD.encode(self.entropy.bytes::<SESSION_ID_BYTES>()),
+            user_id,
+            counter: 0,
+            created_at: now,
+            last_used_at: now,
+            idle_expires_at: now + self.lifetimes.idle.min(self.lifetimes.absolute),
+            expires_at: now + self.lifetimes.absolute,
+            access_expires_at: self.access_expires_at(now),
+            client,
+        }
+    }
+
+    /// When the last access token has expired that can be issued before the next rotation: within
+    /// the grace, the same rotation may issue more.
+    fn access_expires_at(&self, now: Timestamp) -> Timestamp {
+        now + self.issuer.access_token_ttl() + self.lifetimes.refresh_grace
+    }
+
+    /// Gives the next tokens for a refresh token.
     ///
     /// # Errors
-    /// Where the state of its session cannot be read.
-    pub async fn validate(&self, access_token: &str) -> Result<Option<ActiveToken>, Error> {
+    /// [`Error::RefreshTokenReused`] for one that was used before the last one, or before the
+    /// grace: its session is ended.
+    pub async fn refresh(&self, token: &str, client: &ClientInfo) -> Result<TokenPair, Error> {
+        let RefreshToken { session_id, counter } =
+            self.issuer.read_refresh_token(token).ok_or(Error::RefreshTokenInvalid)?;
+        for _ in 0..REFRESH_TRIES_MAX {
+            let found = self.store.session(&session_id).await?;
+            let (session, user) = found.ok_or(Error::RefreshTokenInvalid)?;
+            let now = self.clock.now();
+            if now >= session.idle_expires_at || user.disabled {
+                return Err(Error::RefreshTokenExpired);
+            }
+            if counter == session.counter {
+                let rotated = Session {
+                    counter: counter + 1,
+                    last_used_at: now,
+                    idle_expires_at: session.expires_at.min(now + self.lifetimes.idle),
+                    access_expires_at: self.access_expires_at(now),
+                    ..session
+                };
+                if self.store.rotate_session(&rotated).await? {
+                    return self.issuer.issue(&user, &rotated, self.keys.active());
+                }
+                // Another was quicker: look again.
+                continue;
+            }
+            let is_previous = counter.checked_add(1) == Some(session.counter);
+            if is_previous && now < session.last_used_at + self.lifetimes.refresh_grace {
+                return self.issuer.issue(&user, &session, self.keys.active());
+            }
+            if counter > session.counter {
+                // Issued by a database that this one is an older copy of.
+                return Err(Error::RefreshTokenInvalid);
+            }
+            self.end_reused(&session, client, now).await?;
+            return Err(Error::RefreshTokenReused);
+        }
+        Err(Error::Contended)
+    }
+
+    /// Either the thief or the owner holds a token that the other one has used: neither keeps the
+    /// session (RFC 9700 section 4.14.2).
+    async fn end_reused(
+        &self,
+        session: &Session,
+        client: &ClientInfo,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let reused = NewEvent {
+            session_id: Some(session.id.clone()),
+            client_address: client.address.clone(),
+            ..NewEvent::new(EventType::RefreshTokenReused, Some(session.user_id))
+        };
+        let ending = EndingSessions {
+            user_id: session.user_id,
+            which: EndedSessions::One(&session.id),
+            actor_id: None,
+            client_address: &client.address,
+            reason: "a refresh token was used again",
+            now,
+        };
+        self.store.end_sessions(&ending, &[reused]).await?;
+        Ok(())
+    }
+
+    /// Ends the session that a refresh token belongs to.
+    ///
+    /// # Errors
+    /// [`Error::RefreshTokenInvalid`] where there is none.
+    pub async fn logout_by_refresh_token(
+        &self,
+        token: &str,
+        client: &ClientInfo,
+    ) -> Result<(), Error> {
+        let token = self.issuer.read_refresh_token(token).ok_or(Error::RefreshTokenInvalid)?;
+        let found = self.store.session(&token.session_id).await?;
+        let (session, user) = found.ok_or(Error::RefreshTokenInvalid)?;
+        let which = EndedSessions::One(&session.id);
+        self.end(user.id, which, user.id, client, "signed out").await?;
+        Ok(())
+    }
+
+    /// Ends sessions of a user; returns how many there were.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn end(
+        &self,
+        user_id: UserId,
+        which: EndedSessions<'_>,
+        actor_id: UserId,
+        client: &ClientInfo,
+        reason: &'static str,
+    ) -> Result<usize, Error> {
+        let ending = EndingSessions {
+            user_id,
+            which,
+            actor_id: Some(actor_id),
+            client_address: &client.address,
+            reason,
+            now: self.clock.now(),
+        };
+        Ok(self.store.end_sessions(&ending, &[]).await?)
+    }
+
+    /// A user's sessions, the latest used first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn list(&self, user_id: UserId) -> Result<Vec<Session>, Error> {
+        Ok(self.store.sessions(user_id, self.clock.now()).await?)
+    }
+
+    /// Judges an access token against the database: nothing is more up to date.
+    ///
+    /// # Errors
+    /// [`Error::Token`] with the reason, or those of the database.
+    pub async fn judge(&self, access_token: &str) -> Result<ActiveToken, Error> {
         let now = self.clock.now();
-        let token: Result<_, Refusal> =
-            token::verify(access_token, self.keys.verifying(), &self.rules, now);
-        let Ok(token) = token else { return Ok(None) };
-        let owner = self.store.session_owner(&token.session_id, token.user_id, now).await?;
-        Ok(owner.map(|owner| ActiveToken { token, username: owner.username }))
+        let token = token::verify(access_token, self.keys.verifying(), &self.rules, now)?;
+        let found = self.store.session(&token.session_id).await?;
+        let (session, user) = found.ok_or(Refusal::Revoked)?;
+        let is_good = session.user_id.0 == token.user_id
+            && now < session.expires_at
+            && !user.disabled
+            && user.roles == token.roles;
+        if is_good { Ok(ActiveToken { token, user }) } else { Err(Refusal::Revoked.into()) }
+    }
+
+    /// Who sends an access token.
+    ///
+    /// # Errors
+    /// As [`Sessions::judge`].
+    pub async fn caller(&self, access_token: &str) -> Result<Caller, Error> {
+        Ok(self.judge(access_token).await?.token.into())
     }
 }

@@ -21,6 +21,8 @@ use crate::{
 /// 9068 section 2.2 wants the claim.
 const CLIENT_ID: &str = "pavilion";
 const TOKEN_ID_BYTES: usize = 16;
+/// Longer than any that is made here.
+const REFRESH_TOKEN_BYTES_MAX: usize = 256;
 
 /// An access token and a refresh token.
 #[derive(Clone, Debug)]
@@ -100,4 +102,30 @@ impl TokenIssuer {
         let tag = hmac::sign(&self.refresh_key, message.as_bytes());
         format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))
     }
+
+    /// Which rotation of which session a refresh token is; `None` where it was not made here.
+    pub fn read_refresh_token(&self, token: &str) -> Option<RefreshToken> {
+        if token.len() > REFRESH_TOKEN_BYTES_MAX {
+            return None;
+        }
+        let (message, tag) = token.rsplit_once('.')?;
+        let tag = BASE64_URL_SAFE_NO_PAD.decode(tag).ok()?;
+        hmac::verify(&self.refresh_key, message.as_bytes(), &tag).ok()?;
+        let (session_id, counter) = message.split_once('.')?;
+        Some(RefreshToken { session_id: session_id.to_owned(), counter: counter.parse().ok()? })
+    }
+
+    /// How long an access token is good.
+    pub fn access_token_ttl(&self) -> Duration {
+        self.access_token_ttl
+    }
+}
+
+/// What a refresh token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefreshToken {
+    /// The session.
+    pub session_id: String,
+    /// How often it was rotated when the token was issued.
+    pub counter: u64,
 }

@@ -18,11 +18,13 @@ use std::{
 use http::{Request, Response, Uri};
 use tokio::{sync::watch, time};
 use tonic::{
-    Status,
+    Status, TimeoutExpired,
     body::Body,
     transport::{Channel, ClientTlsConfig, Endpoint},
 };
 use tower::{Service, ServiceExt, util::BoxCloneSyncService};
+
+use crate::client::InProcess;
 
 /// How long connecting may take.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(2);
@@ -75,13 +77,19 @@ impl Replicas {
 pub struct InProcessListener(watch::Sender<Option<LocalService>>);
 
 impl InProcessListener {
-    /// Lets calls through to `service`, until the listener is dropped.
+    /// Lets calls through to `service`; after the listener is dropped they are refused.
     pub(crate) fn serve(&self, service: LocalService) {
         self.0.send_replace(Some(service));
     }
 
-    /// Refuses calls from now on.
-    pub(crate) fn close(&self) {
+    /// Waits until no channel to this listener is left.
+    pub(crate) async fn unused(&self) {
+        self.0.closed().await;
+    }
+}
+
+impl Drop for InProcessListener {
+    fn drop(&mut self) {
         self.0.send_replace(None);
     }
 }
@@ -145,24 +153,33 @@ async fn call_replica(
     dead: Arc<AtomicBool>,
     request: Request<Body>,
 ) -> Result<Response<Body>, BoxError> {
-    let called = channel.oneshot(request).await;
-    if called.is_err() && !dead.swap(true, Ordering::Relaxed) {
+    let error = match channel.oneshot(request).await {
+        Ok(response) => return Ok(response),
+        Err(error) => error,
+    };
+    if is_timeout(&error) {
+        // The caller's deadline says nothing about the replica.
+        return Err(Status::deadline_exceeded("the deadline has passed").into());
+    }
+    tracing::debug!(%error, "a replica is out of reach");
+    if !dead.swap(true, Ordering::Relaxed) {
         tokio::spawn(async move {
             time::sleep(DEAD_TIME).await;
             dead.store(false, Ordering::Relaxed);
         });
     }
-    // An error of the transport, not an answer with a bad status: the service is out of reach.
-    Ok(called.map_err(|error| {
-        tracing::debug!(%error, "a replica is out of reach");
-        Status::unavailable("the service cannot be reached")
-    })?)
+    Err(Status::unavailable("the service cannot be reached").into())
+}
+
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    error.is::<TimeoutExpired>() || error.source().is_some_and(is_timeout)
 }
 
 async fn call_local(
     mut published: watch::Receiver<Option<LocalService>>,
-    request: Request<Body>,
+    mut request: Request<Body>,
 ) -> Result<Response<Body>, BoxError> {
+    request.extensions_mut().insert(InProcess);
     let started = async { published.wait_for(Option::is_some).await.ok()?.clone() };
     let service = time::timeout(LOCAL_START_TIME_MAX, started).await.ok().flatten();
     let service = service.ok_or_else(|| Status::unavailable("the service is not running"))?;

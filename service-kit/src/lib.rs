@@ -7,6 +7,7 @@
 //! | [`process`] | a `main` that reads settings, starts telemetry and ends with one clear line |
 //! | [`telemetry`], [`trace_context`] | logs, and the W3C trace context that ties them together |
 //! | [`server`] | serving gRPC: health, reflection, limits, a graceful end |
+//! | [`client`] | who is at the other end, as far as it can be believed |
 //! | [`channel`] | calling another service, over the network or inside the process |
 //! | [`rejection`] | errors and `tonic::Status`, both ways |
 //! | [`secret`] | the secret key that encrypts and authenticates what is stored |
@@ -15,6 +16,7 @@
 //! | `testing` | throwaway databases and a movable clock (feature `testing`) |
 
 pub mod channel;
+pub mod client;
 pub mod clock;
 pub mod db;
 pub mod entropy;

@@ -25,6 +25,7 @@ const NONCE_BYTES: usize = 12;
 
 /// Where the secret key comes from.
 #[derive(Args, Clone)]
+#[group(skip)]
 pub struct Settings {
     /// 32 bytes in base64: encrypts signing keys at rest, keys refresh tokens and codes.
     #[arg(

@@ -14,10 +14,11 @@ use clap::Args;
 use http::Uri;
 use tokio::net::TcpListener;
 
-use crate::{StartError, channel::RpcChannel, telemetry};
+use crate::{StartError, channel::RpcChannel, client, telemetry};
 
 /// What every process reads.
 #[derive(Args, Clone, Debug)]
+#[group(skip)]
 pub struct Common {
     /// Where embedded databases and keys live.
     #[arg(long, env = "DATA_DIR", value_name = "DATA_DIR", default_value = "./data")]
@@ -26,6 +27,10 @@ pub struct Common {
     /// What is logged, how and where.
     #[command(flatten)]
     pub telemetry: telemetry::Settings,
+
+    /// Whose word on a client's address is believed.
+    #[command(flatten)]
+    pub client: client::Settings,
 }
 
 impl Common {
@@ -47,6 +52,7 @@ impl Common {
 
 /// Where auth-service is found.
 #[derive(Args, Clone, Debug)]
+#[group(skip)]
 pub struct AuthPeer {
     /// Where auth-service is found; a comma-separated list balances over several.
     #[arg(
@@ -60,6 +66,7 @@ pub struct AuthPeer {
 
 /// Where training-service is found.
 #[derive(Args, Clone, Debug)]
+#[group(skip)]
 pub struct TrainingPeer {
     /// Where training-service is found; a comma-separated list balances over several.
     #[arg(

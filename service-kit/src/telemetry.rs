@@ -18,6 +18,7 @@ const LOG_FILES_KEPT: usize = 10;
 
 /// What is logged, how and where.
 #[derive(Args, Clone, Debug)]
+#[group(skip)]
 pub struct Settings {
     /// The form of a log line.
     #[arg(long, env = "LOG_FORMAT", value_name = "LOG_FORMAT", default_value = "text")]

@@ -7,6 +7,7 @@ use proto::auth::v1::{
     RegisterResponse, Tokens, ValidateTokenRequest, ValidateTokenResponse,
     auth_service_server::AuthService,
 };
+use service_kit::client::Client;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{role_message, time_message};
@@ -38,11 +39,12 @@ impl AuthService for AuthApi {
         &self,
         request: Request<RegisterRequest>,
     ) -> Result<Response<RegisterResponse>, Status> {
+        let client = Client::of_request(&request).into();
         let RegisterRequest { username, email, password, name } = request.into_inner();
         let policy = &self.password_policy;
         let new = NewAccount::parse(&username, &email, &name, &password, policy)
             .map_err(Error::Invalid)?;
-        let user = self.accounts.register(new).await?;
+        let user = self.accounts.register(new, &client).await?;
         Ok(Response::new(RegisterResponse { user: Some(user.into()) }))
     }
 
@@ -50,6 +52,7 @@ impl AuthService for AuthApi {
         &self,
         request: Request<LoginRequest>,
     ) -> Result<Response<LoginResponse>, Status> {
+        let client = Client::of_request(&request).into();
         let LoginRequest { identifier, password } = request.into_inner();
         let mut violations = Vec::new();
         let identifier = keep(Identifier::parse(&identifier), &mut violations);
@@ -57,7 +60,7 @@ impl AuthService for AuthApi {
         let (Some(identifier), Some(password)) = (identifier, password) else {
             return Err(Error::Invalid(violations).into());
         };
-        let (user, tokens) = self.sessions.login(identifier, password).await?;
+        let (user, tokens) = self.sessions.login(identifier, password, client).await?;
         Ok(Response::new(LoginResponse { tokens: Some(tokens.into()), user: Some(user.into()) }))
     }
 
@@ -65,8 +68,11 @@ impl AuthService for AuthApi {
         &self,
         request: Request<ValidateTokenRequest>,
     ) -> Result<Response<ValidateTokenResponse>, Status> {
-        let active = self.sessions.validate(&request.get_ref().access_token).await?;
-        Ok(Response::new(active.map_or_else(ValidateTokenResponse::default, Into::into)))
+        match self.sessions.judge(&request.get_ref().access_token).await {
+            Ok(active) => Ok(Response::new(active.into())),
+            Err(Error::Token(_)) => Ok(Response::new(ValidateTokenResponse::default())),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn get_jwks(
@@ -90,11 +96,11 @@ impl From<TokenPair> for Tokens {
 }
 
 impl From<ActiveToken> for ValidateTokenResponse {
-    fn from(ActiveToken { token, username }: ActiveToken) -> Self {
+    fn from(ActiveToken { token, user }: ActiveToken) -> Self {
         Self {
             active: true,
             user_id: token.user_id,
-            username: username.unwrap_or_default(),
+            username: user.username.unwrap_or_default(),
             roles: token.roles.iter().map(|role| role_message(role).into()).collect(),
             session_id: token.session_id,
             token_id: token.token_id,

@@ -18,6 +18,7 @@ impl From<User> for pb::User {
             name: user.name,
             roles: user.roles.iter().map(|role| role_message(role).into()).collect(),
             disabled: user.disabled,
+            locked_until: None,
             created_at: Some(time_message(user.created_at)),
             updated_at: Some(time_message(user.updated_at)),
         }

@@ -28,6 +28,7 @@ const NICENESS: i32 = 10;
 
 /// The cost of a new hash.
 #[derive(Args, Clone, Debug)]
+#[group(skip)]
 pub struct Settings {
     /// Memory of a password hash, in KiB.
     #[arg(

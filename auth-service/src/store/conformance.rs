@@ -1,9 +1,15 @@
 //! What the store promises, on each of the three databases.
 
+use std::time::Duration;
+
 use service_kit::{Timestamp, db::Constraint, on_each_database};
 
-use super::{MIGRATIONS, NewUserRow, SigningKeyRow, Store, users::TakenNames};
-use crate::model::{Email, Identifier, Name, Role, Roles, Session, User, UserId, Username};
+use super::{
+    EndedSessions, EndingSessions, MIGRATIONS, NewUserRow, SigningKeyRow, Store, users::TakenNames,
+};
+use crate::model::{
+    ClientInfo, Email, Identifier, Name, Role, Roles, Session, User, UserId, Username,
+};
 
 async fn store(database: &service_kit::testing::TestDatabase) -> Store {
     Store::new(database.open(MIGRATIONS).await)
@@ -26,13 +32,23 @@ async fn insert(
             password_hash: "$argon2id$...",
             roles: Roles::from_iter([Role::User, Role::Coach]),
             created_at: NOW,
+            client_address: "192.0.2.1",
         })
         .await
 }
 
 fn session(id: &str, user_id: UserId) -> Session {
-    let expires_at = Timestamp::from_micros(NOW.micros() + 10);
-    Session { id: id.to_owned(), user_id, counter: 0, created_at: NOW, expires_at }
+    Session {
+        id: id.to_owned(),
+        user_id,
+        counter: 0,
+        created_at: NOW,
+        last_used_at: NOW,
+        idle_expires_at: NOW + Duration::from_secs(60),
+        expires_at: NOW + Duration::from_secs(90),
+        access_expires_at: NOW + Duration::from_secs(30),
+        client: ClientInfo { address: "192.0.2.1".to_owned(), user_agent: "curl ☃".to_owned() },
+    }
 }
 
 on_each_database! {
@@ -76,24 +92,129 @@ on_each_database! {
         insert(&store, Some("änn"), None).await.expect("another name");
     }
 
-    async fn a_session_has_an_owner_until_it_expires(database) {
+    async fn a_session_begins_only_for_the_password_that_was_verified(database) {
         let store = store(&database).await;
         let user = insert(&store, Some("ann"), None).await.expect("stored");
-        store.insert_session(&session("s1", user.id)).await.expect("stored");
-        let owner = async |id: &str, user_id: i64, at: i64| {
-            let at = Timestamp::from_micros(NOW.micros() + at);
-            store.session_owner(id, user_id, at).await.expect("read").is_some()
+        let begin = async |id: &str, user_id, hash: &str, new_hash| {
+            store.begin_session(&session(id, user_id), hash, new_hash, 9).await.expect("written")
         };
-        assert!(owner("s1", 1, 9).await);
-        assert!(!owner("s1", 1, 10).await, "expired");
-        assert!(!owner("s1", 2, 0).await, "another user's");
-        assert!(!owner("S1", 1, 0).await, "ids are compared by their bytes");
+        assert!(begin("s1", user.id, "$argon2id$...", None).await);
+        assert!(!begin("s2", user.id, "another", None).await, "the password has changed");
+        assert!(!begin("s3", UserId(2), "$argon2id$...", None).await, "no such user");
+        assert!(begin("s4", user.id, "$argon2id$...", Some("stronger")).await);
+        assert!(!begin("s5", user.id, "$argon2id$...", None).await, "the hash was replaced");
+        assert_eq!(store.sessions(user.id, NOW).await.expect("read").len(), 2);
+        let (found, owner) = store.session("s1").await.expect("read").expect("a session");
+        assert_eq!((found, owner.id), (session("s1", user.id), user.id));
+        assert_eq!(store.session("S1").await.expect("read"), None, "ids are bytes");
     }
 
-    async fn a_session_needs_a_user(database) {
+    async fn the_longest_unused_session_makes_room(database) {
         let store = store(&database).await;
-        let error = store.insert_session(&session("s1", UserId(1))).await.expect_err("no user");
-        assert_eq!(error.violated(), Some(Constraint::ForeignKey));
+        let user = insert(&store, Some("ann"), None).await.expect("stored");
+        for (number, id) in ["a", "b", "c"].into_iter().enumerate() {
+            let used = NOW + Duration::from_secs(number as u64);
+            let session = Session { last_used_at: used, ..session(id, user.id) };
+            assert!(store.begin_session(&session, "$argon2id$...", None, 2).await.expect("begun"));
+        }
+        let left: Vec<_> = store.sessions(user.id, NOW).await.expect("read");
+        let left: Vec<_> = left.iter().map(|session| session.id.as_str()).collect();
+        assert_eq!(left, ["c", "b"]);
+        let events = store.revoking_events_after(0, NOW, 9).await.expect("read");
+        let ended: Vec<_> = events.iter().map(|one| one.details.session_id.as_deref()).collect();
+        assert_eq!(ended, [Some("a")]);
+    }
+
+    async fn of_many_rotations_at_once_one_wins(database) {
+        let store = store(&database).await;
+        let user = insert(&store, Some("ann"), None).await.expect("stored");
+        let first = session("s1", user.id);
+        store.begin_session(&first, "$argon2id$...", None, 9).await.expect("begun");
+        let rotated = Session { counter: 1, ..first };
+        let attempts = (0..20).map(|_| store.rotate_session(&rotated));
+        let won = futures_util::future::join_all(attempts).await;
+        let won = won.into_iter().filter(|one| *one.as_ref().expect("written")).count();
+        assert_eq!(won, 1);
+    }
+
+    async fn ending_sessions_tells_until_when_their_tokens_live(database) {
+        let store = store(&database).await;
+        let user = insert(&store, Some("ann"), None).await.expect("stored");
+        for id in ["a", "b", "c"] {
+            let begun = store.begin_session(&session(id, user.id), "$argon2id$...", None, 9).await;
+            assert!(begun.expect("begun"));
+        }
+        let ending = |which| EndingSessions {
+            user_id: user.id,
+            which,
+            actor_id: Some(user.id),
+            client_address: "192.0.2.1",
+            reason: "signed out",
+            now: NOW,
+        };
+        let end = async |which| store.end_sessions(&ending(which), &[]).await.expect("ended");
+        assert_eq!(end(EndedSessions::AllBut("b")).await, 2);
+        assert_eq!(end(EndedSessions::One("c")).await, 0, "ended before");
+        assert_eq!(end(EndedSessions::All).await, 1);
+        let events = store.revoking_events_after(0, NOW, 9).await.expect("read");
+        assert_eq!(events.len(), 3);
+        let until = Some(session("a", user.id).access_expires_at);
+        assert!(events.iter().all(|event| event.details.revokes_until == until));
+        let later = until.expect("a time");
+        assert_eq!(store.revoking_events_after(0, later, 9).await.expect("read"), []);
+    }
+
+    async fn expired_sessions_are_deleted_and_others_are_not(database) {
+        let store = store(&database).await;
+        let user = insert(&store, Some("ann"), None).await.expect("stored");
+        let old = session("old", user.id);
+        let expired = old.idle_expires_at;
+        let young = Session { idle_expires_at: expired + Duration::from_secs(1), ..session("young", user.id) };
+        for session in [&old, &young] {
+            store.begin_session(session, "$argon2id$...", None, 9).await.expect("begun");
+        }
+        assert_eq!(store.delete_expired_sessions(expired, 9).await.expect("deleted"), 1);
+        assert!(store.session("young").await.expect("read").is_some());
+    }
+
+    async fn a_reader_of_the_log_misses_nothing_that_commits_late(database) {
+        let store = store(&database).await;
+        let user = insert(&store, Some("ann"), None).await.expect("stored");
+        let writers = (0..8).map(|writer| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for number in 0..15 {
+                    let session = session(&format!("{writer}-{number}"), user.id);
+                    let begun = store.begin_session(&session, "$argon2id$...", None, 1000).await;
+                    assert!(begun.expect("begun"));
+                }
+            })
+        });
+        let writers = futures_util::future::join_all(writers);
+        // Reads on from the last number it has seen, as fast as it can, while they write.
+        let (mut seen, mut last, mut writers) = (Vec::new(), 0, std::pin::pin!(writers));
+        let mut writing = true;
+        loop {
+            let done = !writing;
+            for event in store.events_after(last, 7).await.expect("read") {
+                last = event.sequence;
+                seen.push(event.sequence);
+            }
+            if done && store.last_sequence().await.expect("read") == last {
+                break;
+            }
+            if writing {
+                tokio::select! {
+                    biased;
+                    ended = &mut writers => {
+                        ended.into_iter().for_each(|one| one.expect("no panic"));
+                        writing = false;
+                    }
+                    () = tokio::task::yield_now() => {}
+                }
+            }
+        }
+        assert_eq!(seen, (1..=121).collect::<Vec<_>>(), "in order, none missing, none twice");
     }
 
     async fn only_one_key_is_active(database) {

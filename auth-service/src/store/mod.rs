@@ -1,5 +1,6 @@
 //! The SQL, each statement once for all three databases; one file for each family of tables.
 
+mod events;
 mod sessions;
 mod signing_keys;
 mod users;
@@ -9,11 +10,15 @@ mod conformance;
 
 use service_kit::db::{Db, Migrations};
 
+pub use sessions::{EndedSessions, EndingSessions};
 pub use signing_keys::SigningKeyRow;
 pub use users::NewUserRow;
 
 /// The schema, oldest migration first.
-pub const MIGRATIONS: Migrations = service_kit::migrations!("auth": 1 "0001_accounts");
+pub const MIGRATIONS: Migrations = service_kit::migrations!("auth":
+    1 "0001_accounts",
+    2 "0002_events",
+);
 
 /// The tables of auth-service. Cheap to clone.
 #[derive(Clone, Debug)]

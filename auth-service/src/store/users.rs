@@ -2,12 +2,12 @@
 
 use service_kit::{
     Timestamp,
-    db::{DbError, Row},
-    sql,
+    db::{DbError, Row, Tx},
+    sql, transaction,
 };
 
 use super::Store;
-use crate::model::{Email, Identifier, Name, Roles, User, UserId, Username};
+use crate::model::{Email, EventType, Identifier, Name, NewEvent, Roles, User, UserId, Username};
 
 const COLUMNS: &str =
     "id, username, email, name, password_hash, roles, disabled, created_at, updated_at";
@@ -27,6 +27,8 @@ pub struct NewUserRow<'a> {
     pub roles: Roles,
     /// The time.
     pub created_at: Timestamp,
+    /// From where it is made.
+    pub client_address: &'a str,
 }
 
 /// Which names of an account another one has.
@@ -39,7 +41,7 @@ pub struct TakenNames {
 }
 
 impl Store {
-    /// Stores an account.
+    /// Stores an account, with the event that tells of it.
     ///
     /// # Errors
     /// A unique violation where another account has one of its names.
@@ -48,20 +50,28 @@ impl Store {
             "INSERT INTO users (username, username_key, email, email_key, name, password_hash, \
              roles, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
         );
-        let id = self
-            .db
-            .write(insert)
-            .bind(new.username.map(Username::as_str))
-            .bind(new.username.map(Username::key))
-            .bind(new.email.map(Email::as_str))
-            .bind(new.email.map(Email::key))
-            .bind(new.name.as_str())
-            .bind(new.password_hash)
-            .bind(new.roles.bits())
-            .bind(new.created_at.micros())
-            .bind(new.created_at.micros())
-            .insert()
-            .await?;
+        let id = transaction!(self.db, |tx| {
+            let id = tx
+                .query(insert)
+                .bind(new.username.map(Username::as_str))
+                .bind(new.username.map(Username::key))
+                .bind(new.email.map(Email::as_str))
+                .bind(new.email.map(Email::key))
+                .bind(new.name.as_str())
+                .bind(new.password_hash)
+                .bind(new.roles.bits())
+                .bind(new.created_at.micros())
+                .bind(new.created_at.micros())
+                .insert()
+                .await?;
+            let event = NewEvent {
+                actor_id: Some(UserId(id)),
+                client_address: new.client_address.to_owned(),
+                ..NewEvent::new(EventType::Registered, Some(UserId(id)))
+            };
+            self.append_events(tx, new.created_at, &[event]).await?;
+            Ok(id)
+        })?;
         Ok(User {
             id: UserId(id),
             username: new.username.map(|username| username.as_str().to_owned()),
@@ -98,6 +108,16 @@ impl Store {
         Ok(taken)
     }
 
+    /// The account with this id.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn user(&self, id: UserId) -> Result<Option<User>, DbError> {
+        let select = sql!("SELECT ", COLUMNS, " FROM users WHERE id = ?");
+        let row = self.db.read(select).bind(id.0).fetch_optional().await?;
+        row.map(|row| user(&row)).transpose()
+    }
+
     /// The account that `identifier` names, with its password's hash.
     ///
     /// # Errors
@@ -117,6 +137,12 @@ impl Store {
         let row = self.db.read(select).bind(key.as_str()).fetch_optional().await?;
         row.map(|row| Ok((user(&row)?, row.get("password_hash")?))).transpose()
     }
+}
+
+/// Locks the row of a user until the transaction ends; `false` where there is none.
+pub(super) async fn lock_user(tx: &mut Tx, id: UserId) -> Result<bool, DbError> {
+    let lock = sql!("UPDATE users SET updated_at = updated_at WHERE id = ?");
+    Ok(tx.query(lock).bind(id.0).execute().await? == 1)
 }
 
 fn user(row: &Row) -> Result<User, DbError> {

@@ -8,6 +8,7 @@ use proto::auth::v1::{
 };
 use service_kit::{
     Entropy, Shutdown, StartError,
+    client::TrustedProxies,
     rejection::Rejection,
     secret::SecretKey,
     testing::{ManualClock, TestDatabase},
@@ -36,6 +37,9 @@ pub fn config(database: &TestDatabase, clock: &ManualClock) -> Config {
         },
         access_token_ttl: Duration::from_mins(15),
         refresh_token_ttl: Duration::from_hours(30 * 24),
+        session_ttl_max: Duration::from_hours(365 * 24),
+        refresh_grace: Duration::from_secs(30),
+        trusted_proxies: TrustedProxies::default(),
         password_chars_min: 8,
         passwords: PasswordSettings {
             argon2_memory_kib: 8,

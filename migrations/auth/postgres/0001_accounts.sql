@@ -12,20 +12,28 @@ CREATE TABLE users (
     disabled      BOOLEAN NOT NULL DEFAULT FALSE,
     created_at    BIGINT NOT NULL,
     updated_at    BIGINT NOT NULL,
+    last_login_at BIGINT,
     CHECK (username_key IS NOT NULL OR email_key IS NOT NULL)
 );
 
 CREATE TABLE sessions (
-    id           TEXT PRIMARY KEY,
-    user_id      BIGINT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    id                TEXT PRIMARY KEY,
+    user_id           BIGINT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     -- How often the refresh token was rotated; the tokens themselves are derived.
-    counter      BIGINT NOT NULL,
-    created_at   BIGINT NOT NULL,
-    last_used_at BIGINT NOT NULL,
-    expires_at   BIGINT NOT NULL
+    counter           BIGINT NOT NULL,
+    created_at        BIGINT NOT NULL,
+    last_used_at      BIGINT NOT NULL,
+    -- When it ends unless it is refreshed, and when it ends for good.
+    idle_expires_at   BIGINT NOT NULL,
+    expires_at        BIGINT NOT NULL,
+    -- When the last access token that was issued for it expires, at the latest.
+    access_expires_at BIGINT NOT NULL,
+    client_address    TEXT NOT NULL,
+    user_agent        TEXT NOT NULL
 );
 
 CREATE INDEX sessions_by_user ON sessions (user_id);
+CREATE INDEX sessions_by_idle_expiry ON sessions (idle_expires_at);
 
 CREATE TABLE signing_keys (
     kid         TEXT PRIMARY KEY,

@@ -20,6 +20,8 @@ mod url;
 
 pub use error::{Constraint, DbError};
 pub use migrate::{MigrationFile, Migrations};
+#[doc(hidden)]
+pub use pool::Tries;
 pub use pool::{Db, Tx};
 pub use query::{Column, Query, Row, Value};
 pub use sql::Statement;

@@ -138,39 +138,6 @@ impl Db {
         })
     }
 
-    /// Runs `work` in a transaction and commits it, again after a deadlock or a serialization
-    /// failure, a few times at most. `work` must have no other effects.
-    ///
-    /// # Errors
-    /// Those of `work`, after a roll-back, and those of the database.
-    pub async fn transaction<T, E>(
-        &self,
-        mut work: impl AsyncFnMut(&mut Tx) -> Result<T, E>,
-    ) -> Result<T, E>
-    where
-        E: From<DbError> + AsRetryable,
-    {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let mut tx = self.begin().await?;
-            let result = match work(&mut tx).await {
-                Ok(value) => tx.commit().await.map(|()| value).map_err(E::from),
-                Err(error) => {
-                    tx.rollback().await;
-                    Err(error)
-                }
-            };
-            match result {
-                Err(error) if error.is_retryable() && tries < TRANSACTION_TRIES_MAX => {
-                    tracing::debug!(db.tries = tries, "transaction runs again");
-                    sleep(TRANSACTION_PAUSE * tries).await;
-                }
-                result => return result,
-            }
-        }
-    }
-
     /// Whether the database answers, within two seconds.
     pub async fn answers(&self) -> bool {
         let ping = self.read(crate::sql!("SELECT 1")).fetch_optional();
@@ -194,15 +161,56 @@ fn pool_options<DB: sqlx::Database>(connections: u32) -> PoolOptions<DB> {
     PoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIME_MAX)
 }
 
-/// An error that knows whether a transaction is worth running again.
-pub trait AsRetryable {
-    /// See [`DbError::is_retryable`].
-    fn is_retryable(&self) -> bool;
+/// Runs a body in a transaction and commits it; after a deadlock or a serialization failure it
+/// runs again, five times at most. The body is a `Result<_, DbError>`, may use `?`, and must have
+/// no effect but on the database.
+///
+/// A macro because a closure that lends the transaction to its future cannot be proved `Send`.
+#[macro_export]
+macro_rules! transaction {
+    ($db:expr, |$tx:ident| $body:block) => {{
+        let mut tries = $crate::db::Tries::default();
+        loop {
+            let mut tx = $db.begin().await?;
+            let result: Result<_, $crate::db::DbError> = {
+                let $tx = &mut tx;
+                async { $body }.await
+            };
+            if let Some(result) = tries.end(tx, result).await {
+                break result;
+            }
+        }
+    }};
 }
 
-impl AsRetryable for DbError {
-    fn is_retryable(&self) -> bool {
-        DbError::is_retryable(self)
+/// How often a transaction was run.
+#[derive(Debug, Default)]
+#[doc(hidden)]
+pub struct Tries(u32);
+
+impl Tries {
+    /// Commits or rolls back; `None` where it should be run again.
+    pub async fn end<T>(
+        &mut self,
+        tx: Tx,
+        result: Result<T, DbError>,
+    ) -> Option<Result<T, DbError>> {
+        self.0 += 1;
+        let result = match result {
+            Ok(value) => tx.commit().await.map(|()| value),
+            Err(error) => {
+                tx.rollback().await;
+                Err(error)
+            }
+        };
+        match result {
+            Err(error) if error.is_retryable() && self.0 < TRANSACTION_TRIES_MAX => {
+                tracing::debug!(db.tries = self.0, "a transaction runs again");
+                sleep(TRANSACTION_PAUSE * self.0).await;
+                None
+            }
+            result => Some(result),
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! What every RPC passes on its way in, over the network or inside the process: a span with the
-//! trace's id, a limit on how many run at once, a deadline, and a net under panics.
+//! trace's id, the client, a limit on how many run at once, a deadline, and a net under panics.
 
 use std::{
     convert::Infallible,
@@ -18,7 +18,12 @@ use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::{Instrument, Span, field};
 
-use crate::{Entropy, rejection::Rejection, trace_context::TraceContext};
+use crate::{
+    Entropy,
+    client::{Client, TrustedProxies},
+    rejection::Rejection,
+    trace_context::TraceContext,
+};
 
 /// RPCs of one process that may be waiting for their first answer.
 const IN_FLIGHT_MAX: usize = 4096;
@@ -31,12 +36,14 @@ const OVERLOAD_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct RpcLayer {
     domain: &'static str,
     entropy: Entropy,
+    proxies: TrustedProxies,
     permits: Arc<Semaphore>,
 }
 
 impl RpcLayer {
-    pub(super) fn new(domain: &'static str, entropy: Entropy) -> Self {
-        Self { domain, entropy, permits: Arc::new(Semaphore::new(IN_FLIGHT_MAX)) }
+    pub(super) fn new(domain: &'static str, proxies: TrustedProxies) -> Self {
+        let entropy = Entropy::system();
+        Self { domain, entropy, proxies, permits: Arc::new(Semaphore::new(IN_FLIGHT_MAX)) }
     }
 }
 
@@ -89,7 +96,9 @@ where
         if let Some(id) = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()) {
             span.record("request_id", id);
         }
+        let client = Client::of(request.headers(), request.extensions(), &self.layer.proxies);
         request.extensions_mut().insert(trace);
+        request.extensions_mut().insert(client);
         let deadline = deadline(request.headers());
         // Also the making of the future runs user code, hence inside the net.
         let call = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
@@ -128,7 +137,8 @@ fn log_answer(response: &Response<Body>) {
 /// (gRPC over HTTP/2, section "Requests"); what is not of that form is no deadline.
 fn deadline(headers: &HeaderMap) -> Duration {
     let wanted = headers.get("grpc-timeout").and_then(|value| {
-        let (digits, unit) = value.to_str().ok()?.split_at_checked(value.len() - 1)?;
+        let text = value.to_str().ok()?;
+        let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
         let number: u64 = (digits.len() <= 8).then(|| digits.parse().ok())??;
         Some(match unit {
             "H" => Duration::from_hours(number),

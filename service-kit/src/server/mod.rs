@@ -28,7 +28,8 @@ use tonic_reflection::{
 use tower::{Layer, Service, util::BoxCloneSyncService};
 
 use crate::{
-    Entropy, Shutdown, StartError, channel::InProcessListener, db::Db, shutdown::DRAIN_TIME_MAX,
+    Shutdown, StartError, channel::InProcessListener, client::TrustedProxies, db::Db,
+    shutdown::DRAIN_TIME_MAX,
 };
 use layer::RpcLayer;
 
@@ -70,13 +71,22 @@ pub struct Services {
     descriptor_set: &'static [u8],
     routes: RoutesBuilder,
     names: Vec<&'static str>,
+    proxies: TrustedProxies,
 }
 
 impl Services {
     /// None yet. `domain` is the proto package, for errors; `descriptor_set` is what reflection
     /// tells.
     pub fn new(domain: &'static str, descriptor_set: &'static [u8]) -> Self {
-        Self { domain, descriptor_set, routes: Routes::builder(), names: Vec::new() }
+        let (routes, names, proxies) = (Routes::builder(), Vec::new(), TrustedProxies::default());
+        Self { domain, descriptor_set, routes, names, proxies }
+    }
+
+    /// Believes `proxies` about whom they speak for.
+    #[must_use]
+    pub fn trusting(mut self, proxies: TrustedProxies) -> Self {
+        self.proxies = proxies;
+        self
     }
 
     /// Adds one.
@@ -134,7 +144,7 @@ impl Services {
         self.routes.add_service(v1).add_service(v1alpha);
         let routes = self.routes.routes().prepare();
 
-        let layer = RpcLayer::new(self.domain, Entropy::system());
+        let layer = RpcLayer::new(self.domain, self.proxies);
         if let Some(in_process) = &in_process {
             in_process.serve(BoxCloneSyncService::new(layer.layer(routes.clone())));
         }
@@ -156,10 +166,16 @@ impl Services {
                 TcpIncoming::from(tcp).with_nodelay(Some(true)),
                 shutdown.begun(),
             );
-        let served = within_drain_time(server, &shutdown).await;
-        if let Some(in_process) = in_process {
-            in_process.close();
-        }
+        let drained = async {
+            let served = server.await;
+            if let (Ok(()), Some(in_process)) = (&served, &in_process) {
+                // Neighbours that have requests in flight still need us.
+                in_process.unused().await;
+            }
+            served
+        };
+        let served = within_drain_time(drained, &shutdown).await;
+        drop(in_process);
         watching.abort();
         let Some(served) = served else {
             tracing::warn!(service = self.domain, "requests were cut off by the shutdown");

@@ -1,12 +1,10 @@
-//! What the service speaks of, parsed once at the edge: below it nothing is a bare string.
+//! Accounts and their names.
 
-use std::fmt;
-
-pub use auth_client::{Role, Roles};
 use email_address::{EmailAddress, Options};
 use service_kit::{Timestamp, rejection::Violation};
 use unicode_normalization::UnicodeNormalization;
-use zeroize::Zeroizing;
+
+use super::{Password, PasswordPolicy, Roles, keep};
 
 /// Characters of a username.
 pub const USERNAME_CHARS_MAX: usize = 64;
@@ -14,8 +12,6 @@ pub const USERNAME_CHARS_MAX: usize = 64;
 pub const EMAIL_CHARS_MAX: usize = 254;
 /// Characters of a display name.
 pub const NAME_CHARS_MAX: usize = 100;
-/// Bytes of a password.
-pub const PASSWORD_BYTES_MAX: usize = 1024;
 /// Characters of the folded form of a username or address, as the databases store it.
 const KEY_CHARS_MAX: usize = 255;
 
@@ -171,68 +167,6 @@ fn too_long(field: &'static str, chars_max: usize) -> Violation {
     Violation::new(field, "TOO_LONG", format!("{field} must be at most {chars_max} characters"))
 }
 
-/// A password in clear, in NFC (NIST SP 800-63B rev. 4 section 3.1.1.2). Wiped from memory when
-/// dropped, never shown.
-#[derive(Clone)]
-pub struct Password(Zeroizing<String>);
-
-impl Password {
-    /// Reads a password that someone claims to know: only its size is limited.
-    ///
-    /// # Errors
-    /// The violation of `field`: it is empty or too long.
-    pub fn parse(field: &'static str, text: &str) -> Result<Self, Violation> {
-        if text.is_empty() {
-            return Err(Violation::required(field));
-        }
-        let password = Self(Zeroizing::new(text.nfc().collect()));
-        // The larger of both forms: neither is work for nothing.
-        if text.len().max(password.0.len()) > PASSWORD_BYTES_MAX {
-            let description = format!("{field} must be at most {PASSWORD_BYTES_MAX} bytes");
-            return Err(Violation::new(field, "TOO_LONG", description));
-        }
-        Ok(password)
-    }
-
-    /// What is hashed.
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-
-    fn chars(&self) -> usize {
-        self.0.chars().count()
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password")
-    }
-}
-
-/// What a new password must be like (NIST SP 800-63B rev. 4 section 3.1.1.2: a minimal length, no
-/// rules of composition).
-#[derive(Clone, Debug)]
-pub struct PasswordPolicy {
-    /// Characters of a new password, after normalisation.
-    pub chars_min: usize,
-}
-
-impl PasswordPolicy {
-    /// Reads a password that someone wants to have.
-    ///
-    /// # Errors
-    /// The violation of `field`.
-    pub fn parse(&self, field: &'static str, text: &str) -> Result<Password, Violation> {
-        let password = Password::parse(field, text)?;
-        if password.chars() < self.chars_min {
-            let description = format!("{field} must be at least {} characters", self.chars_min);
-            return Err(Violation::new(field, "TOO_SHORT", description));
-        }
-        Ok(password)
-    }
-}
-
 /// The names of an account that is to be made. At least one of username and e-mail is there.
 #[derive(Clone, Debug)]
 pub struct NewAccount {
@@ -286,11 +220,6 @@ impl NewAccount {
     }
 }
 
-/// Puts the violation of `parsed`, if it is one, to the others.
-pub fn keep<T>(parsed: Result<T, Violation>, violations: &mut Vec<Violation>) -> Option<T> {
-    parsed.map_err(|violation| violations.push(violation)).ok()
-}
-
 /// An account. Its password's hash is not part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -310,21 +239,6 @@ pub struct User {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-}
-
-/// Where someone is signed in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
-    /// Random, in base64url.
-    pub id: String,
-    /// Whose it is.
-    pub user_id: UserId,
-    /// How often its refresh token was rotated.
-    pub counter: u64,
-    /// When it began.
-    pub created_at: Timestamp,
-    /// When it ends unless it is refreshed.
-    pub expires_at: Timestamp,
 }
 
 #[cfg(test)]
@@ -398,13 +312,5 @@ mod tests {
         for good in ["a@b.cd", "o'neil+tag@example.co.uk", "用户@例子.公司"] {
             assert!(Email::parse(good).is_ok(), "{good}");
         }
-    }
-
-    #[test]
-    fn counts_characters_of_a_password_after_normalisation() {
-        let decomposed = "e\u{301}".repeat(7);
-        assert!(policy().parse("password", &decomposed).is_err());
-        assert!(policy().parse("password", "☃☃☃☃☃☃☃☃").is_ok());
-        assert!(policy().parse("password", &"x".repeat(PASSWORD_BYTES_MAX + 1)).is_err());
     }
 }

@@ -1,0 +1,87 @@
+//! Passwords in clear, on their way to the hashing pool.
+
+use std::fmt;
+
+use service_kit::rejection::Violation;
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+
+/// Bytes of a password.
+pub const PASSWORD_BYTES_MAX: usize = 1024;
+
+/// A password in clear, in NFC (NIST SP 800-63B rev. 4 section 3.1.1.2). Wiped from memory when
+/// dropped, never shown.
+#[derive(Clone)]
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// Reads a password that someone claims to know: only its size is limited.
+    ///
+    /// # Errors
+    /// The violation of `field`: it is empty or too long.
+    pub fn parse(field: &'static str, text: &str) -> Result<Self, Violation> {
+        if text.is_empty() {
+            return Err(Violation::required(field));
+        }
+        let password = Self(Zeroizing::new(text.nfc().collect()));
+        // The larger of both forms: neither is work for nothing.
+        if text.len().max(password.0.len()) > PASSWORD_BYTES_MAX {
+            let description = format!("{field} must be at most {PASSWORD_BYTES_MAX} bytes");
+            return Err(Violation::new(field, "TOO_LONG", description));
+        }
+        Ok(password)
+    }
+
+    /// What is hashed.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    fn chars(&self) -> usize {
+        self.0.chars().count()
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password")
+    }
+}
+
+/// What a new password must be like (NIST SP 800-63B rev. 4 section 3.1.1.2: a minimal length, no
+/// rules of composition).
+#[derive(Clone, Debug)]
+pub struct PasswordPolicy {
+    /// Characters of a new password, after normalisation.
+    pub chars_min: usize,
+}
+
+impl PasswordPolicy {
+    /// Reads a password that someone wants to have.
+    ///
+    /// # Errors
+    /// The violation of `field`.
+    pub fn parse(&self, field: &'static str, text: &str) -> Result<Password, Violation> {
+        let password = Password::parse(field, text)?;
+        if password.chars() < self.chars_min {
+            let description = format!("{field} must be at least {} characters", self.chars_min);
+            return Err(Violation::new(field, "TOO_SHORT", description));
+        }
+        Ok(password)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: PasswordPolicy = PasswordPolicy { chars_min: 8 };
+
+    #[test]
+    fn counts_characters_of_a_password_after_normalisation() {
+        let decomposed = "e\u{301}".repeat(7);
+        assert!(POLICY.parse("password", &decomposed).is_err());
+        assert!(POLICY.parse("password", "☃☃☃☃☃☃☃☃").is_ok());
+        assert!(POLICY.parse("password", &"x".repeat(PASSWORD_BYTES_MAX + 1)).is_err());
+    }
+}

@@ -1,0 +1,44 @@
+//! Sessions, and from where they are used.
+
+use service_kit::{Timestamp, client::Client};
+
+use super::UserId;
+
+/// From where someone signs in, as it is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientInfo {
+    /// An IP address; empty where it is not known.
+    pub address: String,
+    /// What the client says it is, cut to 200 characters.
+    pub user_agent: String,
+}
+
+impl From<Client> for ClientInfo {
+    fn from(client: Client) -> Self {
+        let address = client.address.map_or_else(String::new, |address| address.to_string());
+        Self { address, user_agent: client.user_agent }
+    }
+}
+
+/// Where someone is signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Random, in base64url.
+    pub id: String,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// How often its refresh token was rotated.
+    pub counter: u64,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last refreshed.
+    pub last_used_at: Timestamp,
+    /// When it ends unless it is refreshed.
+    pub idle_expires_at: Timestamp,
+    /// When it ends for good.
+    pub expires_at: Timestamp,
+    /// When the last access token that was issued for it expires, at the latest.
+    pub access_expires_at: Timestamp,
+    /// From where it was begun.
+    pub client: ClientInfo,
+}

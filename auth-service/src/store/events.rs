@@ -1,0 +1,111 @@
+//! Tables `events` and `event_counter`: what happened, in the order in which it was committed.
+
+use service_kit::{
+    Timestamp,
+    db::{DbError, Row, Tx},
+    sql,
+};
+
+use super::Store;
+use crate::model::{Event, NewEvent, Roles, UserId};
+
+const COLUMNS: &str = "sequence, time, type, user_id, actor_id, session_id, roles, client_address, \
+                       detail, revokes_until";
+
+impl Store {
+    /// Writes events in `tx`, as its last step before the commit: from here on the transaction
+    /// holds the counter, so that numbers are given out in the order of commits and a reader that
+    /// has seen a number has seen all below it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn append_events(
+        &self,
+        tx: &mut Tx,
+        time: Timestamp,
+        events: &[NewEvent],
+    ) -> Result<(), DbError> {
+        for event in events {
+            let count = sql!("UPDATE event_counter SET last = last + 1 WHERE id = 1");
+            tx.query(count).execute().await?;
+            let insert = sql!(
+                "INSERT INTO events (",
+                COLUMNS,
+                ") SELECT last, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM event_counter WHERE id = 1"
+            );
+            tx.query(insert)
+                .bind(time.micros())
+                .bind(event.event_type.as_str())
+                .bind(event.user_id.map(|id| id.0))
+                .bind(event.actor_id.map(|id| id.0))
+                .bind(event.session_id.as_deref())
+                .bind(event.roles.map(Roles::bits))
+                .bind(event.client_address.as_str())
+                .bind(event.detail.as_str())
+                .bind(event.revokes_until.map(Timestamp::micros))
+                .execute()
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The events after `sequence`, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn events_after(&self, sequence: i64, limit: i64) -> Result<Vec<Event>, DbError> {
+        let select =
+            sql!("SELECT ", COLUMNS, " FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?");
+        let rows = self.db.read(select).bind(sequence).bind(limit).fetch_all().await?;
+        rows.iter().map(event).collect()
+    }
+
+    /// The events after `sequence` that end tokens at `now`, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn revoking_events_after(
+        &self,
+        sequence: i64,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Event>, DbError> {
+        let select = sql!(
+            "SELECT ",
+            COLUMNS,
+            " FROM events WHERE sequence > ? AND revokes_until > ? ORDER BY sequence LIMIT ?"
+        );
+        let query = self.db.read(select).bind(sequence).bind(now.micros()).bind(limit);
+        query.fetch_all().await?.iter().map(event).collect()
+    }
+
+    /// The number of the last event.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn last_sequence(&self) -> Result<i64, DbError> {
+        let select = sql!("SELECT last FROM event_counter WHERE id = 1");
+        self.db.read(select).fetch_one().await?.get("last")
+    }
+}
+
+fn event(row: &Row) -> Result<Event, DbError> {
+    let event_type: String = row.get("type")?;
+    let roles = row.get::<Option<i64>, _>("roles")?;
+    Ok(Event {
+        sequence: row.get("sequence")?,
+        time: Timestamp::from_micros(row.get("time")?),
+        details: NewEvent {
+            event_type: event_type.parse().map_err(|_| DbError::Corrupt("events.type"))?,
+            user_id: row.get::<Option<i64>, _>("user_id")?.map(UserId),
+            actor_id: row.get::<Option<i64>, _>("actor_id")?.map(UserId),
+            session_id: row.get("session_id")?,
+            roles: roles
+                .map(|bits| Roles::from_bits(bits).ok_or(DbError::Corrupt("events.roles")))
+                .transpose()?,
+            client_address: row.get("client_address")?,
+            detail: row.get("detail")?,
+            revokes_until: row.get::<Option<i64>, _>("revokes_until")?.map(Timestamp::from_micros),
+        },
+    })
+}

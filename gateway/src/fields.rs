@@ -1,0 +1,266 @@
+//! The members of a JSON body. What is wrong with them is collected, so that a client learns of
+//! all of it at once.
+
+use axum::extract::{FromRequest, Request};
+use http::{
+    HeaderMap, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
+use serde_json::{Map, Value};
+use service_kit::rejection::Violation;
+
+use crate::{
+    Gateway, body,
+    problem::{Problem, Wording},
+};
+
+/// A body that is a JSON object, or none, which counts as `{}`. Of two members of one name the last
+/// counts; those that no route asks for are ignored.
+pub(crate) struct Fields(Members);
+
+impl Fields {
+    /// What `build` makes of the members. Asking for them this way leaves no route that forgets to
+    /// look whether they were right.
+    ///
+    /// # Errors
+    /// 400 with all that is wrong, where a member is of a wrong type or one that is
+    /// [`Members::required`] is missing.
+    pub(crate) fn read<T>(
+        self,
+        wording: &Wording,
+        build: impl FnOnce(&mut Members) -> T,
+    ) -> Result<T, Problem> {
+        let Self(mut members) = self;
+        let built = build(&mut members);
+        if members.refused { Err(wording.bad_input(members.violations)) } else { Ok(built) }
+    }
+
+    fn parse(bytes: &[u8], is_json: bool) -> Result<Self, Problem> {
+        if bytes.is_empty() {
+            return Ok(Map::new().into());
+        }
+        if !is_json {
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "UNSUPPORTED_MEDIA_TYPE",
+                "The request body must be JSON, with Content-Type: application/json",
+            ));
+        }
+        match serde_json::from_slice(bytes) {
+            Ok(Value::Object(members)) => Ok(members.into()),
+            Ok(_) => {
+                Err(Problem::bad_body("INVALID_TYPE", "The request body must be a JSON object"))
+            }
+            Err(error) => {
+                tracing::debug!(%error, "malformed JSON");
+                Err(Problem::bad_body("MALFORMED_JSON", "The request body is not valid JSON"))
+            }
+        }
+    }
+}
+
+/// The members, each to be taken once.
+pub(crate) struct Members {
+    left: Map<String, Value>,
+    /// In the order in which the route asked.
+    violations: Vec<Violation>,
+    /// Whether the violations are the gateway's to refuse.
+    refused: bool,
+}
+
+impl Members {
+    /// A string; empty where it is absent or null.
+    pub(crate) fn text(&mut self, name: &'static str) -> String {
+        match self.left.remove(name) {
+            Some(Value::String(text)) => text,
+            None | Some(Value::Null) => String::new(),
+            Some(_) => {
+                self.wrong_type(name, "a string");
+                String::new()
+            }
+        }
+    }
+
+    /// A string that the service wants. Whether it is missing is left to the service, which looks
+    /// at the caller's token first; only beside a wrong type is it told of here.
+    pub(crate) fn expected(&mut self, name: &'static str) -> String {
+        let told_before = self.violations.len();
+        let text = self.text(name);
+        if text.is_empty() && self.violations.len() == told_before {
+            self.violations.push(Violation::required(name));
+        }
+        text
+    }
+
+    /// A string that the document wants, though the service may not.
+    pub(crate) fn required(&mut self, name: &'static str) -> String {
+        let text = self.expected(name);
+        self.refused |= text.is_empty();
+        text
+    }
+
+    /// An integer; 0 where it is absent or null. `1.0` and `"1"` are none.
+    pub(crate) fn integer(&mut self, name: &'static str) -> i64 {
+        match self.left.remove(name) {
+            None | Some(Value::Null) => 0,
+            Some(value) => value.as_i64().unwrap_or_else(|| {
+                self.wrong_type(name, "an integer of 64 bits");
+                0
+            }),
+        }
+    }
+
+    fn wrong_type(&mut self, name: &'static str, wanted: &str) {
+        let description = format!("{name} must be {wanted}");
+        self.violations.push(Violation::new(name, "INVALID_TYPE", description));
+        self.refused = true;
+    }
+}
+
+impl From<Map<String, Value>> for Fields {
+    fn from(members: Map<String, Value>) -> Self {
+        Self(Members { left: members, violations: Vec::new(), refused: false })
+    }
+}
+
+impl FromRequest<Gateway> for Fields {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, gateway: &Gateway) -> Result<Self, Problem> {
+        let is_json = is_json(request.headers());
+        Self::parse(&body::read(request, &gateway.0.limits).await?, is_json)
+    }
+}
+
+/// Whether the body is `application/json` or `application/...+json` (RFC 6839), as it is.
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (types.next(), types.next()) else { return false };
+    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    let subtype = essence.strip_prefix("application/").unwrap_or_default();
+    let is_plain = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    is_plain
+        && (subtype == "json" || subtype.strip_suffix("+json").is_some_and(|it| !it.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    const WORDING: Wording =
+        Wording { missing: Some("Missing name or age"), texts: &[], members: &[] };
+
+    fn fields(body: &str) -> Fields {
+        Fields::parse(body.as_bytes(), true).unwrap_or_else(|problem| panic!("{problem:?}"))
+    }
+
+    fn refusal(body: &[u8], is_json: bool) -> String {
+        let refused = Fields::parse(body, is_json).err().expect("a bad body");
+        refused.code().to_owned()
+    }
+
+    #[test]
+    fn reads_members_of_the_right_type_and_ignores_the_rest() {
+        let read = fields(r#"{"name": "Ann", "age": -3, "more": {"a": [1, 2.5]}}"#)
+            .read(&WORDING, |body| (body.required("name"), body.integer("age"), body.text("nick")));
+        assert_eq!(read, Ok(("Ann".to_owned(), -3, String::new())));
+    }
+
+    #[test]
+    fn no_body_counts_as_an_empty_object() {
+        let none = Fields::parse(b"", false).unwrap_or_else(|problem| panic!("{problem:?}"));
+        let read = none.read(&WORDING, |body| (body.text("name"), body.integer("age")));
+        assert_eq!(read, Ok((String::new(), 0)));
+    }
+
+    #[test]
+    fn of_two_members_of_one_name_the_last_counts() {
+        let read = fields(r#"{"name": "Ann", "name": "Bob"}"#);
+        assert_eq!(read.read(&WORDING, |body| body.text("name")), Ok("Bob".to_owned()));
+    }
+
+    #[test]
+    fn tells_all_that_is_wrong_at_once() {
+        let read = fields(r#"{"age": "7", "nick": ["x"], "name": null}"#).read(&WORDING, |body| {
+            (body.expected("name"), body.required("nick"), body.text("mail"), body.integer("age"))
+        });
+        let expected = WORDING.bad_input(vec![
+            Violation::required("name"),
+            Violation::new("nick", "INVALID_TYPE", "nick must be a string"),
+            Violation::new("age", "INVALID_TYPE", "age must be an integer of 64 bits"),
+        ]);
+        assert_eq!(read, Err(expected));
+    }
+
+    #[test]
+    fn leaves_it_to_the_service_to_miss_members_unless_the_document_wants_them() {
+        assert_eq!(fields("{}").read(&WORDING, |body| body.expected("name")), Ok(String::new()));
+        for body in ["{}", r#"{"name": null}"#, r#"{"name": ""}"#] {
+            let missing = WORDING.bad_input(vec![Violation::required("name")]);
+            assert_eq!(fields(body).read(&WORDING, |body| body.required("name")), Err(missing));
+        }
+    }
+
+    #[test]
+    fn an_integer_is_one_in_json_within_64_bits() {
+        let integer_of = |value: &str| {
+            let body = fields(&format!(r#"{{"age": {value}}}"#));
+            body.read(&WORDING, |body| body.integer("age")).ok()
+        };
+        assert_eq!(integer_of("9223372036854775807"), Some(i64::MAX));
+        assert_eq!(integer_of("null"), Some(0));
+        for bad in ["1.0", "1e2", "\"1\"", "true", "[]", "9223372036854775808"] {
+            assert_eq!(integer_of(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_json_object() {
+        for bad in
+            ["{", "{'name': 1}", "{\"a\": 1e999}", "{\"a\": \"\\ud800\"}", "{} {}", "\u{feff}{}"]
+        {
+            assert_eq!(refusal(bad.as_bytes(), true), "INVALID_ARGUMENT", "{bad}");
+        }
+        assert_eq!(refusal(b"{\"name\": \"caf\xe9\"}", true), "INVALID_ARGUMENT", "not UTF-8");
+        assert_eq!(refusal("[".repeat(60_000).as_bytes(), true), "INVALID_ARGUMENT", "nested");
+        for other in ["null", "[]", "1", "\"name\"", "true"] {
+            assert_eq!(refusal(other.as_bytes(), true), "INVALID_ARGUMENT", "{other}");
+        }
+        assert_eq!(refusal(b"{}", false), "UNSUPPORTED_MEDIA_TYPE");
+    }
+
+    #[test]
+    fn knows_json_by_its_content_type() {
+        let is_json_type = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_str(value).expect("a header value"));
+            is_json(&headers)
+        };
+        for json in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/problem+json",
+            "application/vnd.example+JSON ; v=1",
+        ] {
+            assert!(is_json_type(json), "{json}");
+        }
+        for other in ["text/json", "application/jsonp", "application/+json", "application/x", ""] {
+            assert!(!is_json_type(other), "{other}");
+        }
+        assert!(!is_json(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_compressed_body_is_not_json() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        assert!(!is_json(&headers));
+    }
+}

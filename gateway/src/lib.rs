@@ -1,0 +1,116 @@
+//! HTTP/JSON in front of both services, with no rules of its own: a request becomes an RPC, the
+//! RPC's answer becomes JSON, its error a problem (RFC 9457). Tokens, accounts and registrations
+//! are the services' business; a token is forwarded as it came.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | [`serve`], [`Config`], [`Settings`] | the one door, for `main`, `standalone` and the tests |
+//! | [`limits`] | how much and how long, of everything |
+//! | `connections` | accepting connections, HTTP/1.1 and HTTP/2, and their graceful end |
+//! | `edge` | what every request passes: its id, its trace, a net under panics, the headers of every answer |
+//! | `request_id` | the id that ties an answer to the log |
+//! | `body`, `fields` | reading a body, and the members of one that is JSON |
+//! | `paging` | `?page_size=&page_token=` and the `Link` to the next page |
+//! | `upstream` | a call to a service on behalf of an HTTP request |
+//! | `problem` | errors: the one place where a `Status` becomes an HTTP answer |
+//! | `resources`, `times` | users and registrations as JSON shows them |
+//! | `routes` | one file for each family of routes |
+//!
+//! A new route is a handler of about ten lines in its family's file: read the members, build the
+//! request message, make the call, name the members of the answer.
+
+mod body;
+mod connections;
+mod edge;
+mod fields;
+pub mod limits;
+mod paging;
+mod problem;
+mod request_id;
+mod resources;
+mod routes;
+mod times;
+mod upstream;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use clap::Args;
+use service_kit::{Entropy, Shutdown, StartError, channel::RpcChannel, server::within_drain_time};
+use tokio::{net::TcpListener, sync::Semaphore};
+
+use limits::Limits;
+
+/// Where the gateway listens.
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub struct Settings {
+    /// Where the gateway listens; port 0 picks one.
+    #[arg(
+        long,
+        env = "GATEWAY_ADDR",
+        value_name = "GATEWAY_ADDR",
+        default_value = "127.0.0.1:5000"
+    )]
+    pub gateway_addr: SocketAddr,
+}
+
+/// What the gateway needs to serve.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The way to auth-service.
+    pub auth: RpcChannel,
+    /// The way to training-service.
+    pub training: RpcChannel,
+    /// How much and how long.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// In front of the two services, with the default limits.
+    pub fn new(auth: RpcChannel, training: RpcChannel) -> Self {
+        Self { auth, training, limits: Limits::default() }
+    }
+}
+
+/// What handlers share. Cheap to clone.
+#[derive(Clone)]
+struct Gateway(Arc<Shared>);
+
+struct Shared {
+    auth: RpcChannel,
+    training: RpcChannel,
+    limits: Limits,
+    entropy: Entropy,
+    /// One permit for each request that may be in flight.
+    requests: Semaphore,
+}
+
+impl Gateway {
+    fn new(config: Config) -> Self {
+        let Config { auth, training, limits } = config;
+        let requests = Semaphore::new(limits.requests_max);
+        Self(Arc::new(Shared { auth, training, limits, entropy: Entropy::system(), requests }))
+    }
+}
+
+/// Serves HTTP/1.1 and HTTP/2 (with prior knowledge) on `listener` until `shutdown`; then no
+/// connection is accepted any more, and requests in flight have ten seconds to finish.
+///
+/// # Errors
+/// Where the listener is broken.
+pub async fn serve(
+    config: Config,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> Result<(), StartError> {
+    let address = listener.local_addr().map_err(|error| StartError::other(error.to_string()))?;
+    let limits = config.limits;
+    let router = routes::router(&Gateway::new(config));
+
+    tracing::info!(service = "gateway", %address, "listening");
+    let serving = connections::serve(router, listener, limits, shutdown.clone());
+    if within_drain_time(serving, &shutdown).await.is_none() {
+        tracing::warn!(service = "gateway", "requests were cut off by the shutdown");
+    }
+    Ok(())
+}

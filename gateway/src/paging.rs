@@ -1,0 +1,105 @@
+//! `?page_size=&page_token=`, and the `Link` to the next page (RFC 8288).
+
+use axum::extract::FromRequestParts;
+use form_urlencoded::Serializer;
+use http::{HeaderValue, request::Parts};
+use service_kit::rejection::Violation;
+
+use crate::{
+    Gateway,
+    problem::{Problem, Wording},
+};
+
+/// The page that a client asks for; absent and empty parameters ask for none.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Paging {
+    pub(crate) page_size: Option<i32>,
+    /// Empty where none is asked for.
+    pub(crate) page_token: String,
+}
+
+impl Paging {
+    fn parse(query: &str) -> Result<Self, Violation> {
+        let mut paging = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match name.as_ref() {
+                "page_size" if !value.is_empty() => paging.page_size = Some(page_size(&value)?),
+                "page_token" => paging.page_token = value.into_owned(),
+                _ => {}
+            }
+        }
+        Ok(paging)
+    }
+}
+
+/// An integer of any length: one too large is coerced later on, one below 0 refused (AIP-158).
+fn page_size(text: &str) -> Result<i32, Violation> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let description = "page_size must be an integer";
+        return Err(Violation::new("page_size", "INVALID_TYPE", description));
+    }
+    let beyond = if text.starts_with('-') { i32::MIN } else { i32::MAX };
+    Ok(text.parse().unwrap_or(beyond))
+}
+
+impl FromRequestParts<Gateway> for Paging {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Gateway) -> Result<Self, Problem> {
+        Self::parse(parts.uri.query().unwrap_or_default())
+            .map_err(|violation| Wording::default().bad_input(vec![violation]))
+    }
+}
+
+/// The value of `Link` for the page at `page_token` of the list at `path`.
+pub(crate) fn link_to_next(path: &str, page_size: Option<i32>, page_token: &str) -> HeaderValue {
+    let mut query = Serializer::new(String::new());
+    if let Some(page_size) = page_size {
+        query.append_pair("page_size", &page_size.to_string());
+    }
+    let query = query.append_pair("page_token", page_token).finish();
+    #[expect(clippy::expect_used, reason = "an encoded query is ASCII, as our paths are")]
+    HeaderValue::try_from(format!("<{path}?{query}>; rel=\"next\"")).expect("ASCII")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paging(query: &str) -> (Option<i32>, String) {
+        let paging = Paging::parse(query).unwrap_or_else(|violation| panic!("{violation:?}"));
+        (paging.page_size, paging.page_token)
+    }
+
+    #[test]
+    fn reads_size_and_token() {
+        assert_eq!(paging("page_size=2&page_token=a%2Bb%3D&x=1"), (Some(2), "a+b=".to_owned()));
+        assert_eq!(paging("page_size=-7"), (Some(-7), String::new()), "the service refuses it");
+        assert_eq!(paging("page_size=0"), (Some(0), String::new()), "a page, of the default size");
+        assert_eq!(Paging::parse("page_size=&page_token="), Ok(Paging::default()));
+        assert_eq!(Paging::parse(""), Ok(Paging::default()));
+    }
+
+    #[test]
+    fn an_integer_may_be_of_any_length() {
+        assert_eq!(paging("page_size=99999999999999999999"), (Some(i32::MAX), String::new()));
+        assert_eq!(paging("page_size=-99999999999999999999"), (Some(i32::MIN), String::new()));
+    }
+
+    #[test]
+    fn refuses_a_size_that_is_no_integer() {
+        for bad in ["ten", "1.5", "1e3", "+1", "%2B1", "-", "--1", "1 ", "%FF"] {
+            let violation = Paging::parse(&format!("page_size={bad}")).expect_err(bad);
+            assert_eq!((&*violation.field, &*violation.reason), ("page_size", "INVALID_TYPE"));
+        }
+    }
+
+    #[test]
+    fn a_link_encodes_the_token() {
+        let link = link_to_next("/registrations", Some(2), "a+b=&c>");
+        let expected = "</registrations?page_size=2&page_token=a%2Bb%3D%26c%3E>; rel=\"next\"";
+        assert_eq!(link, expected);
+        assert_eq!(link_to_next("/x", None, "t"), "</x?page_token=t>; rel=\"next\"");
+    }
+}

@@ -1,0 +1,19 @@
+//! The routes, one file for each family.
+
+mod document_000;
+mod health;
+mod registrations;
+
+use axum::{Router, middleware::from_fn_with_state};
+
+use crate::{Gateway, edge};
+
+/// Every route, with the edge around them.
+pub(crate) fn router(gateway: &Gateway) -> Router {
+    let routes = Router::new()
+        .merge(document_000::routes())
+        .merge(registrations::routes())
+        .layer(from_fn_with_state(gateway.clone(), edge::admit))
+        .merge(health::routes());
+    edge::around(routes, gateway)
+}

@@ -1,0 +1,139 @@
+//! A call to a service on behalf of an HTTP request: who asks, with which token, in which trace,
+//! and until when.
+
+use std::{
+    fmt::Display,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use axum::extract::FromRequestParts;
+use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION, request::Parts};
+use proto::{
+    auth::v1::auth_service_client::AuthServiceClient,
+    training::v1::registration_service_client::RegistrationServiceClient,
+};
+use service_kit::{
+    channel::RpcChannel,
+    trace_context::{TRACEPARENT, TraceContext},
+};
+use tokio::time::{Instant, timeout_at};
+use tonic::{Code, Status, metadata::MetadataMap};
+
+use crate::{
+    Gateway,
+    problem::{Problem, Wording},
+    request_id::{RequestId, X_REQUEST_ID},
+};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// By how much the deadline that a service is told is later than ours, so that ours passes first:
+/// the channel takes a call that runs into its own for a lost connection.
+const DEADLINE_GRACE: Duration = Duration::from_millis(50);
+
+/// The address that a connection comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClientAddress(IpAddr);
+
+impl From<SocketAddr> for ClientAddress {
+    fn from(address: SocketAddr) -> Self {
+        // On a socket for both families a client of IPv4 shows as `::ffff:192.0.2.1`.
+        Self(address.ip().to_canonical())
+    }
+}
+
+/// What the edge knows of a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) request_id: RequestId,
+    pub(crate) trace: TraceContext,
+    /// When it must be answered.
+    pub(crate) deadline: Instant,
+}
+
+/// The right to call the services in the name of one HTTP request.
+pub(crate) struct Call {
+    gateway: Gateway,
+    metadata: HeaderMap,
+    deadline: Instant,
+}
+
+impl Call {
+    /// auth-service.
+    pub(crate) fn auth(&self) -> AuthServiceClient<RpcChannel> {
+        AuthServiceClient::new(self.gateway.0.auth.clone())
+    }
+
+    /// training-service's registrations.
+    pub(crate) fn registrations(&self) -> RegistrationServiceClient<RpcChannel> {
+        RegistrationServiceClient::new(self.gateway.0.training.clone())
+    }
+
+    /// `message` with what the service has to know of the HTTP request.
+    pub(crate) fn request<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        *request.metadata_mut() = MetadataMap::from_headers(self.metadata.clone());
+        let remaining = self.deadline.saturating_duration_since(Instant::now());
+        request.set_timeout(remaining + DEADLINE_GRACE);
+        request
+    }
+
+    /// Waits for what a service answers, no longer than the deadline.
+    ///
+    /// # Errors
+    /// The service's refusal in the words of the route; 503 where it cannot be reached in time.
+    pub(crate) async fn answer<T>(
+        &self,
+        rpc: impl Future<Output = Result<tonic::Response<T>, Status>>,
+        wording: &Wording,
+    ) -> Result<T, Problem> {
+        let answered = timeout_at(self.deadline, rpc).await;
+        let answered = answered.unwrap_or_else(|_elapsed| {
+            Err(Status::new(Code::DeadlineExceeded, "the service does not answer in time"))
+        });
+        answered.map(tonic::Response::into_inner).map_err(|status| wording.problem(&status))
+    }
+}
+
+impl FromRequestParts<Gateway> for Call {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
+        let (Some(arrival), Some(client)) =
+            (parts.extensions.get::<Arrival>(), parts.extensions.get::<ClientAddress>())
+        else {
+            tracing::error!("a request did not come through the edge");
+            return Err(Problem::internal());
+        };
+        let trace = arrival.trace.child(&gateway.0.entropy);
+        let mut metadata = HeaderMap::with_capacity(8);
+        // As they came, two as two: judging them is the service's business.
+        for value in parts.headers.get_all(AUTHORIZATION) {
+            metadata.append(AUTHORIZATION, value.clone());
+        }
+        metadata.insert(TRACEPARENT, header_value(trace));
+        metadata.insert(X_REQUEST_ID, arrival.request_id.as_header().clone());
+        metadata.insert(X_FORWARDED_FOR, header_value(client.0));
+        Ok(Self { gateway: gateway.clone(), metadata, deadline: arrival.deadline })
+    }
+}
+
+fn header_value(shown: impl Display) -> HeaderValue {
+    #[expect(clippy::expect_used, reason = "a trace and an address are shown in ASCII")]
+    HeaderValue::try_from(shown.to_string()).expect("ASCII")
+}
+
+/// A part of a service's answer that is always there.
+///
+/// # Errors
+/// 500 where it is not, as a service that breaks its contract is a fault of ours.
+pub(crate) fn given<T>(part: Option<T>) -> Result<T, Problem> {
+    part.ok_or_else(|| {
+        tracing::error!(
+            part = std::any::type_name::<T>(),
+            "a service left out a part of its answer"
+        );
+        Problem::internal()
+    })
+}

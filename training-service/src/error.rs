@@ -1,0 +1,74 @@
+//! What can go wrong, and what a client is told of it: nowhere else does an error become a status.
+
+use std::time::Duration;
+
+use service_kit::{
+    db::DbError,
+    rejection::{Rejection, Violation},
+};
+use tonic::{Code, Status};
+
+/// The proto package, which is also `ErrorInfo.domain`.
+pub(crate) const DOMAIN: &str = "training.v1";
+
+/// How long a caller is told to wait while the database is away.
+const DATABASE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Why a call fails.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The request breaks these rules.
+    #[error("the request is not valid")]
+    Invalid(Vec<Violation>),
+    /// The `request_id` came before, with another body.
+    #[error("request_id was used for another request")]
+    RequestIdReused,
+    /// No such program.
+    #[error("there is no such program")]
+    ProgramNotFound,
+    /// No such registration, or none that the caller may know of.
+    #[error("there is no such registration")]
+    RegistrationNotFound,
+    /// What only coaches and admins may do.
+    #[error("only a coach or an admin may do that")]
+    RoleRequired,
+    /// The database's.
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+impl From<Error> for Rejection {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        let rejection = |code, reason| Self::new(code, DOMAIN, reason, &message);
+        match error {
+            Error::Invalid(violations) => Self::invalid(DOMAIN, violations),
+            Error::RequestIdReused => {
+                Self::invalid(DOMAIN, vec![Violation::new("request_id", "REUSED", message)])
+            }
+            Error::ProgramNotFound => rejection(Code::NotFound, "PROGRAM_NOT_FOUND"),
+            Error::RegistrationNotFound => rejection(Code::NotFound, "REGISTRATION_NOT_FOUND"),
+            Error::RoleRequired => rejection(Code::PermissionDenied, "ROLE_REQUIRED"),
+            Error::Database(error) => database_failure(&error),
+        }
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        Rejection::from(error).into()
+    }
+}
+
+/// Logs what only the operator may read; the client learns whether to try again.
+fn database_failure(error: &DbError) -> Rejection {
+    tracing::error!(%error, "the database failed");
+    // What was run again in vain, such as a wait for a lock, may work later.
+    if error.is_unavailable() || error.is_retryable() {
+        let message = "the database is not available now";
+        Rejection::new(Code::Unavailable, DOMAIN, "DATABASE_UNAVAILABLE", message)
+            .retry_after(DATABASE_PAUSE)
+    } else {
+        Rejection::new(Code::Internal, DOMAIN, "INTERNAL", "internal error")
+    }
+}

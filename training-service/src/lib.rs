@@ -1,0 +1,131 @@
+//! training-service: who registered for which training.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | `grpc` | the handlers of `training.v1`: translate in, call one rule, translate out |
+//! | `registrations` | the rules: who may register, see and list what, and how often a call counts |
+//! | `model` | the values that rules speak of, each valid by its type |
+//! | `store` | the SQL |
+//! | `error` | what can go wrong, and what a client is told of it |
+//!
+//! [`serve`] is the one door. A request enters through the layer of `auth_client`, which finds out
+//! who calls; then each module in the order above is entered once. A user is an id here and
+//! nothing more: accounts are auth-service's.
+
+mod error;
+mod grpc;
+mod model;
+mod registrations;
+mod store;
+
+use std::net::SocketAddr;
+
+use auth_client::{AuthLayer, TokenRules, Verifier};
+use clap::Args;
+use proto::training::v1::registration_service_server::RegistrationServiceServer;
+use service_kit::{
+    Clock, Shutdown, StartError,
+    channel::RpcChannel,
+    db::{DatabaseUrl, Db},
+    server::{Listener, MESSAGE_BYTES_MAX, Services},
+    settings::Common,
+};
+use tokio::task::JoinSet;
+use tower::Layer;
+
+use crate::{error::DOMAIN, grpc::RegistrationHandlers, registrations::Registrations};
+
+const DATABASE_VARIABLE: &str = "TRAINING_DATABASE_URL";
+
+/// The flags and environment variables of training-service alone.
+#[derive(Args, Clone, Debug)]
+// A group would be named "Settings", as those of the other services in one command line.
+#[group(skip)]
+pub struct Settings {
+    /// Where training-service listens; port 0 picks one and the log says which.
+    #[arg(
+        long,
+        env = "TRAINING_ADDR",
+        value_name = "TRAINING_ADDR",
+        default_value = "127.0.0.1:50052"
+    )]
+    pub training_addr: SocketAddr,
+
+    /// The database of training-service: a sqlite://, postgres:// or mysql:// URL. Default:
+    /// training.db in DATA_DIR
+    #[arg(
+        long,
+        env = DATABASE_VARIABLE,
+        value_name = DATABASE_VARIABLE,
+        hide_env_values = true
+    )]
+    pub training_database_url: Option<DatabaseUrl>,
+}
+
+/// What [`serve`] needs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The database; brought to the current schema at start.
+    pub database: DatabaseUrl,
+    /// The way to auth-service, for its public keys.
+    pub auth: RpcChannel,
+    /// Which access tokens are accepted.
+    pub token_rules: TokenRules,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Config {
+    /// The configuration of a process. Makes the data folder where the database is embedded.
+    ///
+    /// # Errors
+    /// Names `DATA_DIR` where the folder cannot be made.
+    pub fn new(
+        settings: Settings,
+        token_rules: TokenRules,
+        auth: RpcChannel,
+        common: &Common,
+    ) -> Result<Self, StartError> {
+        let database = match settings.training_database_url {
+            Some(url) => url,
+            None => DatabaseUrl::embedded(&common.create_data_dir()?.join("training.db")),
+        };
+        Ok(Self { database, auth, token_rules, clock: Clock::system() })
+    }
+}
+
+/// Serves `training.v1` on `listener`, with health and reflection, until `shutdown`; requests in
+/// flight are finished first.
+///
+/// # Errors
+/// Names `TRAINING_DATABASE_URL` where the database does not answer in 30 s or cannot be migrated.
+pub async fn serve(
+    config: Config,
+    listener: impl Into<Listener>,
+    shutdown: Shutdown,
+) -> Result<(), StartError> {
+    let db = Db::open(DATABASE_VARIABLE, &config.database, store::MIGRATIONS).await?;
+    let verifier = Verifier::new(config.auth, config.token_rules, config.clock.clone());
+    let registrations = Registrations::new(db.clone(), config.clock);
+
+    let mut background = JoinSet::new();
+    background.spawn({
+        let verifier = verifier.clone();
+        async move { verifier.keep_fresh().await }
+    });
+    background.spawn({
+        let registrations = registrations.clone();
+        async move { registrations.keep_request_ids_few().await }
+    });
+
+    let handlers = RegistrationServiceServer::new(RegistrationHandlers::new(registrations))
+        .max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let served = Services::new(DOMAIN, proto::FILE_DESCRIPTOR_SET)
+        .with(AuthLayer::new(verifier, DOMAIN).layer(handlers))
+        .serve(db.clone(), listener, shutdown)
+        .await;
+
+    background.shutdown().await;
+    db.close().await;
+    served
+}

@@ -1,0 +1,10 @@
+//! The SQL of training-service: each statement once, for all three databases.
+
+pub(crate) mod registrations;
+pub(crate) mod requests;
+
+use service_kit::db::Migrations;
+
+/// The schema, step by step.
+pub(crate) const MIGRATIONS: Migrations =
+    service_kit::migrations!("training": 1 "0001_registrations");

@@ -1,0 +1,14 @@
+//! training-service as its clients see it: over HTTP/2 on loopback, on each database.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that lacks a part fails")]
+
+mod access;
+mod auth_peer;
+mod creating;
+mod limits;
+mod listing;
+mod process;
+mod request_ids;
+mod service;
+mod serving;
+mod tokens;
