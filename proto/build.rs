@@ -2,8 +2,13 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 3] =
-    ["auth/v1/auth_service.proto", "auth/v1/user.proto", "training/v1/registration_service.proto"];
+const FILES: [&str; 5] = [
+    "auth/v1/auth_service.proto",
+    "auth/v1/event_service.proto",
+    "auth/v1/user.proto",
+    "auth/v1/user_service.proto",
+    "training/v1/registration_service.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     for file in FILES {

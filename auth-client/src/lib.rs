@@ -7,13 +7,15 @@
 //! | [`bearer`] | finding the token in the headers of a request |
 //! | [`token`] | judging one token: form, signature, claims, lifetime |
 //! | [`keys`] | the public keys that tokens are signed with |
-//! | [`verifier`] | all of it together: keys fetched from auth-service, tokens judged here |
+//! | `revocations` | what ends tokens before they expire, and how old that knowledge is |
+//! | [`verifier`] | all of it together: tokens judged here, auth-service asked only in need |
 //! | [`caller`] | who calls, and the tower layer that finds it out before a handler runs |
 
 pub mod bearer;
 pub mod caller;
 pub mod keys;
 pub mod refusal;
+mod revocations;
 pub mod role;
 pub mod token;
 pub mod verifier;

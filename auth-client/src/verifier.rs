@@ -1,4 +1,4 @@
-//! Judging tokens with keys that are fetched from auth-service when they are needed.
+//! Judging tokens here, with keys and revocations that come from auth-service.
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
@@ -6,21 +6,36 @@ use std::{
 };
 
 use http::HeaderMap;
-use proto::auth::v1::{GetJwksRequest, auth_service_client::AuthServiceClient};
-use service_kit::{Clock, Timestamp, channel::RpcChannel};
-use tokio::sync::Mutex;
-use tonic::Request;
+use proto::auth::v1::{
+    GetJwksRequest, ValidateTokenRequest, WatchRevocationsRequest,
+    auth_service_client::AuthServiceClient,
+};
+use service_kit::{Clock, Timestamp, channel::RpcChannel, settings::ServiceTokens};
+use tokio::{sync::Mutex, time};
+use tonic::{Request, Status, metadata::AsciiMetadataValue};
 
-use crate::{Caller, KeySet, Refusal, TokenRules, bearer::bearer_token, token::UnverifiedToken};
+use crate::{
+    Caller, KeySet, Refusal, TokenRules,
+    bearer::bearer_token,
+    revocations::{Revocations, STALENESS_MAX},
+    token::UnverifiedToken,
+};
 
-/// How long fetching the keys may take.
-const FETCH_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long fetching the keys, or asking about one token, may take.
+const CALL_TIME_MAX: Duration = Duration::from_secs(2);
 /// Unknown key ids cause at most one fetch in this time: anyone can send a made-up one.
 const FETCH_PAUSE: Duration = Duration::from_secs(1);
 /// Keys older than this are fetched again even if nothing unknown comes by.
 const KEYS_AGE_MAX: Duration = Duration::from_mins(5);
+/// The pause before a lost stream of revocations is opened again: the first, and the longest.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Verifies access tokens here, in the process. Cheap to clone; clones share what they know.
+///
+/// [`Verifier::run`] must run for as long as it is in use. With a service token it follows the
+/// revocations of auth-service and asks about single tokens only while it cannot; without one it
+/// asks about each.
 #[derive(Clone, Debug)]
 pub struct Verifier(Arc<Inner>);
 
@@ -28,8 +43,10 @@ pub struct Verifier(Arc<Inner>);
 struct Inner {
     auth: AuthServiceClient<RpcChannel>,
     rules: TokenRules,
+    service_token: Option<AsciiMetadataValue>,
     clock: Clock,
     keys: RwLock<Arc<KeySet>>,
+    revocations: RwLock<Revocations>,
     /// Held while fetching, so that a crowd of requests fetches once.
     fetched: Mutex<Fetched>,
 }
@@ -41,13 +58,25 @@ struct Fetched {
 }
 
 impl Verifier {
-    /// A verifier of tokens that follow `rules`, with the keys of the auth-service behind `auth`.
-    pub fn new(auth: RpcChannel, rules: TokenRules, clock: Clock) -> Self {
+    /// A verifier of tokens that follow `rules`, for the auth-service behind `auth`.
+    pub fn new(
+        auth: RpcChannel,
+        rules: TokenRules,
+        service_tokens: &ServiceTokens,
+        clock: Clock,
+    ) -> Self {
+        let service_token = service_tokens.shown().and_then(|token| {
+            let mut value: AsciiMetadataValue = format!("Bearer {token}").parse().ok()?;
+            value.set_sensitive(true);
+            Some(value)
+        });
         Self(Arc::new(Inner {
             auth: AuthServiceClient::new(auth),
             rules,
+            service_token,
             clock,
             keys: RwLock::default(),
+            revocations: RwLock::default(),
             fetched: Mutex::default(),
         }))
     }
@@ -65,22 +94,101 @@ impl Verifier {
     /// # Errors
     /// As [`Verifier::authenticate`].
     pub async fn verify(&self, token: &str) -> Result<Caller, Refusal> {
-        let token = UnverifiedToken::parse(token)?;
+        let unverified = UnverifiedToken::parse(token)?;
         let mut keys = self.keys();
-        if !keys.contains(token.key_id()) {
-            keys = self.fetch_keys_for(token.key_id()).await?;
+        if !keys.contains(unverified.key_id()) {
+            keys = self.fetch_keys_for(unverified.key_id()).await?;
         }
-        let verified = token.verify(&keys, &self.0.rules, self.0.clock.now())?;
-        Ok(Caller::from(verified))
+        let now = self.0.clock.now();
+        let verified = unverified.verify(&keys, &self.0.rules, now)?;
+        let is_revoked = {
+            let known = self.0.revocations.read().unwrap_or_else(PoisonError::into_inner);
+            // What was ended stays ended, however old the news is.
+            if known.revoke(&verified) { Some(true) } else { known.is_fresh(now).then_some(false) }
+        };
+        let is_revoked = match is_revoked {
+            Some(is_revoked) => is_revoked,
+            None => !self.ask(token).await?,
+        };
+        if is_revoked { Err(Refusal::Revoked) } else { Ok(Caller::from(verified)) }
     }
 
-    /// Fetches the keys now and then, so that a key that was withdrawn is forgotten. Run it for as
-    /// long as the verifier is in use.
-    pub async fn keep_fresh(&self) {
+    /// Asks auth-service whether a token is good at this moment.
+    async fn ask(&self, token: &str) -> Result<bool, Refusal> {
+        let mut request = Request::new(ValidateTokenRequest { access_token: token.to_owned() });
+        request.set_timeout(CALL_TIME_MAX);
+        match self.0.auth.clone().validate_token(request).await {
+            Ok(answer) => Ok(answer.into_inner().active),
+            Err(status) => {
+                tracing::warn!(
+                    grpc.code = ?status.code(), grpc.message = status.message(),
+                    "cannot ask auth-service about a token"
+                );
+                Err(Refusal::Unavailable)
+            }
+        }
+    }
+
+    /// Keeps keys and revocations up to date. Run it for as long as the verifier is in use.
+    pub async fn run(&self) {
+        tokio::join!(self.keep_keys(), self.follow_revocations());
+    }
+
+    async fn keep_keys(&self) {
         loop {
             self.fetch_keys(&mut *self.0.fetched.lock().await).await;
-            tokio::time::sleep(KEYS_AGE_MAX).await;
+            time::sleep(KEYS_AGE_MAX).await;
         }
+    }
+
+    async fn follow_revocations(&self) {
+        let Some(service_token) = &self.0.service_token else {
+            tracing::warn!(
+                "SERVICE_TOKEN is not set: auth-service is asked about the token of each request"
+            );
+            return;
+        };
+        let mut pause = RECONNECT_PAUSE;
+        loop {
+            let opened_at = time::Instant::now();
+            let ended = self.follow_once(service_token).await;
+            if opened_at.elapsed() > RECONNECT_PAUSE_MAX {
+                pause = RECONNECT_PAUSE;
+            }
+            match ended {
+                Ok(()) => tracing::debug!("the stream of revocations has ended"),
+                Err(status) => tracing::warn!(
+                    grpc.code = ?status.code(), grpc.message = status.message(),
+                    "the stream of revocations is lost"
+                ),
+            }
+            time::sleep(pause).await;
+            pause = (pause * 2).min(RECONNECT_PAUSE_MAX);
+        }
+    }
+
+    async fn follow_once(&self, service_token: &AsciiMetadataValue) -> Result<(), Status> {
+        let after_sequence = self.change_revocations(|known| known.sequence);
+        let mut request = Request::new(WatchRevocationsRequest { after_sequence });
+        request.metadata_mut().insert("authorization", service_token.clone());
+        let mut stream = self.0.auth.clone().watch_revocations(request).await?.into_inner();
+        let mut is_first = true;
+        // Silence for longer than the copy is trusted: another replica may have more to say.
+        while let Ok(message) = time::timeout(STALENESS_MAX, stream.message()).await {
+            let Some(message) = message? else { return Ok(()) };
+            if std::mem::take(&mut is_first) && message.sequence < after_sequence {
+                // A log that is behind ours, or another one: from the beginning, then.
+                self.change_revocations(|known| known.sequence = 0);
+                return Ok(());
+            }
+            let now = self.0.clock.now();
+            self.change_revocations(|known| known.apply(message, now));
+        }
+        Err(Status::deadline_exceeded("no sign of life"))
+    }
+
+    fn change_revocations<T>(&self, change: impl FnOnce(&mut Revocations) -> T) -> T {
+        change(&mut self.0.revocations.write().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn keys(&self) -> Arc<KeySet> {
@@ -107,7 +215,7 @@ impl Verifier {
     async fn fetch_keys(&self, fetched: &mut Fetched) {
         fetched.tried_at = Some(self.0.clock.now());
         let mut request = Request::new(GetJwksRequest {});
-        request.set_timeout(FETCH_TIME_MAX);
+        request.set_timeout(CALL_TIME_MAX);
         match self.0.auth.clone().get_jwks(request).await {
             Ok(response) => {
                 let keys = KeySet::from_jwks(&response.into_inner().keys);

@@ -55,7 +55,7 @@ impl Accounts {
     }
 
     async fn refuse_taken_names(&self, new: &NewAccount) -> Result<(), Error> {
-        let taken = self.store.taken_names(new.username.as_ref(), new.email.as_ref()).await?;
+        let taken = self.store.taken_names(new.username.as_ref(), new.email.as_ref(), None).await?;
         match taken {
             taken if taken.username => Err(Error::UsernameTaken),
             taken if taken.email => Err(Error::EmailTaken),

@@ -42,6 +42,27 @@ pub enum Error {
     /// A refresh token that was used before: its session has been ended.
     #[error("the refresh token was used before; its session has been ended")]
     RefreshTokenReused,
+    /// Only administrators may do that.
+    #[error("this needs the role admin")]
+    RoleRequired,
+    /// It is another's.
+    #[error("this is another user's")]
+    NotOwner,
+    /// A service token is needed.
+    #[error("this needs the service token")]
+    ServiceTokenRequired,
+    /// No such account.
+    #[error("there is no such user")]
+    UserNotFound,
+    /// No such session, or another's.
+    #[error("there is no such session")]
+    SessionNotFound,
+    /// No administrator would be left.
+    #[error("the last administrator can be neither deleted, demoted nor disabled")]
+    LastAdmin,
+    /// Neither username nor e-mail would be left.
+    #[error("an account needs a username or an e-mail address")]
+    Nameless,
     /// The caller's token is refused.
     #[error(transparent)]
     Token(#[from] Refusal),
@@ -77,6 +98,16 @@ impl From<Error> for Rejection {
             Error::RefreshTokenInvalid => refuse(Code::Unauthenticated, "REFRESH_TOKEN_INVALID"),
             Error::RefreshTokenExpired => refuse(Code::Unauthenticated, "REFRESH_TOKEN_EXPIRED"),
             Error::RefreshTokenReused => refuse(Code::Unauthenticated, "REFRESH_TOKEN_REUSED"),
+            Error::RoleRequired => refuse(Code::PermissionDenied, "ROLE_REQUIRED"),
+            Error::NotOwner => refuse(Code::PermissionDenied, "NOT_OWNER"),
+            Error::ServiceTokenRequired => refuse(Code::PermissionDenied, "SERVICE_TOKEN_REQUIRED"),
+            Error::UserNotFound => refuse(Code::NotFound, "USER_NOT_FOUND"),
+            Error::SessionNotFound => refuse(Code::NotFound, "SESSION_NOT_FOUND"),
+            Error::LastAdmin => refuse(Code::FailedPrecondition, "LAST_ADMIN"),
+            Error::Nameless => {
+                let violation = Violation::new("user.username", "REQUIRED", error.to_string());
+                Rejection::invalid(DOMAIN, vec![violation])
+            }
             Error::Token(refusal) => refusal.rejection(DOMAIN),
             Error::Overloaded => {
                 refuse(Code::ResourceExhausted, "OVERLOADED").retry_after(RETRY_PAUSE)

@@ -14,37 +14,51 @@
 
 mod accounts;
 mod error;
+mod events;
+mod feed;
 mod grpc;
+mod housekeeping;
 mod model;
 mod passwords;
+mod permissions;
 mod sessions;
 mod signing_keys;
 mod store;
 mod tokens;
+mod users;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use auth_client::TokenRules;
 use clap::Args;
-use proto::auth::v1::auth_service_server::AuthServiceServer;
+use proto::auth::v1::{
+    auth_service_server::AuthServiceServer, event_service_server::EventServiceServer,
+    user_service_server::UserServiceServer,
+};
 use service_kit::{
     Clock, Entropy, Shutdown, StartError,
     client::TrustedProxies,
     db::{DatabaseUrl, Db},
     secret::{self, SecretKey},
     server::{Listener, MESSAGE_BYTES_MAX, Services},
-    settings::{Common, duration},
+    settings::{Common, ServiceTokens, duration},
 };
+
+use tokio::task::JoinSet;
 
 use accounts::Accounts;
 use error::DOMAIN;
-use grpc::AuthApi;
+use events::Events;
+use feed::Feed;
+use grpc::{AuthApi, EventApi, UserApi, Watchers};
+use housekeeping::keep_tidy;
 use model::PasswordPolicy;
 use passwords::Passwords;
 use sessions::{Lifetimes, Sessions};
 use signing_keys::SigningKeys;
 use store::{MIGRATIONS, Store};
 use tokens::TokenIssuer;
+use users::Users;
 
 pub use passwords::Settings as PasswordSettings;
 
@@ -109,6 +123,16 @@ pub struct Settings {
     )]
     pub refresh_grace: Duration,
 
+    /// How long events are kept.
+    #[arg(
+        long,
+        env = "EVENT_RETENTION",
+        value_name = "EVENT_RETENTION",
+        default_value = "365d",
+        value_parser = duration
+    )]
+    pub event_retention: Duration,
+
     /// Characters of a new password at least.
     #[arg(
         long,
@@ -141,6 +165,10 @@ pub struct Config {
     pub session_ttl_max: Duration,
     /// How long the refresh token before the current one still gives the current one.
     pub refresh_grace: Duration,
+    /// How long events are kept.
+    pub event_retention: Duration,
+    /// What services show for the streams.
+    pub service_tokens: ServiceTokens,
     /// Whose word on a client's address is believed.
     pub trusted_proxies: TrustedProxies,
     /// Characters of a new password at least.
@@ -161,6 +189,7 @@ impl Config {
     pub fn new(
         settings: Settings,
         token_rules: TokenRules,
+        service_tokens: ServiceTokens,
         common: &Common,
     ) -> Result<Self, StartError> {
         let data_dir = common.create_data_dir()?;
@@ -175,6 +204,8 @@ impl Config {
             refresh_token_ttl: settings.refresh_token_ttl,
             session_ttl_max: settings.session_ttl_max,
             refresh_grace: settings.refresh_grace,
+            event_retention: settings.event_retention,
+            service_tokens,
             trusted_proxies: common.client.trusted_proxies.clone(),
             password_chars_min: settings.password_min_length.into(),
             passwords: settings.passwords,
@@ -183,6 +214,10 @@ impl Config {
         })
     }
 }
+
+/// How much later than a change of roles a token with the old ones may still be issued, by a
+/// request that read them before.
+const ROLE_CHANGE_SLACK: Duration = Duration::from_mins(1);
 
 /// Serves `auth.v1` on `listener` until `shutdown`, and then ends within ten seconds.
 ///
@@ -194,7 +229,8 @@ pub async fn serve(
     shutdown: Shutdown,
 ) -> Result<(), StartError> {
     let Config { clock, entropy, .. } = &config;
-    let db = Db::open("AUTH_DATABASE_URL", &config.database, MIGRATIONS).await?;
+    let opening = Box::pin(Db::open("AUTH_DATABASE_URL", &config.database, MIGRATIONS));
+    let Some(db) = shutdown.unless_begun(opening).await.transpose()? else { return Ok(()) };
     let store = Store::new(db.clone());
     let keys = SigningKeys::load_or_create(&store, &config.secret_key, clock, entropy).await?;
     let keys = Arc::new(keys);
@@ -206,30 +242,60 @@ pub async fn serve(
         clock.clone(),
         entropy.clone(),
     );
-    let api = AuthApi {
-        accounts: Accounts::new(store.clone(), passwords.clone(), clock.clone()),
-        sessions: Sessions {
-            store,
-            passwords,
-            keys: keys.clone(),
-            issuer: Arc::new(issuer),
-            rules: config.token_rules.clone(),
-            lifetimes: Lifetimes {
-                idle: config.refresh_token_ttl,
-                absolute: config.session_ttl_max,
-                refresh_grace: config.refresh_grace,
-            },
-            clock: clock.clone(),
-            entropy: entropy.clone(),
+    let feed = Feed::open(store.clone(), clock.clone()).await;
+    let feed = feed.map_err(|error| StartError::setting("AUTH_DATABASE_URL", error.to_string()))?;
+    let feed = Arc::new(feed);
+    let watchers = Watchers::new(shutdown.clone());
+    let sessions = Sessions {
+        store: store.clone(),
+        passwords: passwords.clone(),
+        keys: keys.clone(),
+        issuer: Arc::new(issuer),
+        rules: config.token_rules.clone(),
+        lifetimes: Lifetimes {
+            idle: config.refresh_token_ttl,
+            absolute: config.session_ttl_max,
+            refresh_grace: config.refresh_grace,
         },
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+    };
+    let auth = AuthApi {
+        accounts: Accounts::new(store.clone(), passwords, clock.clone()),
+        sessions: sessions.clone(),
         keys,
         password_policy: PasswordPolicy { chars_min: config.password_chars_min },
+        feed: feed.clone(),
+        service_tokens: config.service_tokens.clone(),
+        watchers: watchers.clone(),
     };
+    let users = UserApi {
+        users: Users {
+            store: store.clone(),
+            clock: clock.clone(),
+            access_token_ttl_max: config.access_token_ttl + ROLE_CHANGE_SLACK,
+        },
+        sessions: sessions.clone(),
+    };
+    let events = EventApi {
+        events: Events::new(store.clone()),
+        sessions,
+        feed: feed.clone(),
+        service_tokens: config.service_tokens.clone(),
+        watchers,
+    };
+
+    let mut background = JoinSet::new();
+    background.spawn(async move { feed.follow().await });
+    background.spawn(keep_tidy(store, clock.clone(), config.event_retention));
     let served = Services::new(DOMAIN, proto::FILE_DESCRIPTOR_SET)
         .trusting(config.trusted_proxies)
-        .with(AuthServiceServer::new(api).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .with(AuthServiceServer::new(auth).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .with(UserServiceServer::new(users).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .with(EventServiceServer::new(events).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .serve(db.clone(), listener, shutdown)
         .await;
+    background.shutdown().await;
     db.close().await;
     served
 }

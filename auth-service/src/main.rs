@@ -7,7 +7,7 @@ use auth_service::{Config, Settings, serve};
 use clap::Parser;
 use service_kit::{
     process::{CommandLine, run},
-    settings::{Common, bind},
+    settings::{Common, ServiceTokens, bind},
     telemetry,
 };
 
@@ -23,6 +23,8 @@ struct Cli {
     #[command(flatten)]
     token_rules: TokenRules,
     #[command(flatten)]
+    service_tokens: ServiceTokens,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -35,7 +37,19 @@ impl CommandLine for Cli {
 fn main() -> ExitCode {
     run("auth-service", async |cli: Cli, shutdown| {
         let listener = bind("AUTH_ADDR", cli.settings.auth_addr).await?;
-        let config = Config::new(cli.settings, cli.token_rules, &cli.common)?;
+        let config = Config::new(cli.settings, cli.token_rules, cli.service_tokens, &cli.common)?;
         serve(config, listener, shutdown).await
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_settings_of_all_parts_fit_together() {
+        Cli::command().debug_assert();
+    }
 }

@@ -11,7 +11,7 @@ use crate::{
     model::{ClientInfo, EventType, Identifier, NewEvent, Password, Session, User, UserId},
     passwords::Passwords,
     signing_keys::SigningKeys,
-    store::{EndedSessions, EndingSessions, Store},
+    store::{Actor, EndedSessions, EndingSessions, Store},
     tokens::{RefreshToken, TokenIssuer, TokenPair},
 };
 
@@ -221,12 +221,30 @@ impl Sessions {
         Ok(self.store.end_sessions(&ending, &[]).await?)
     }
 
-    /// A user's sessions, the latest used first.
+    /// Replaces the caller's password, and ends all other sessions.
     ///
     /// # Errors
-    /// Those of the database.
-    pub async fn list(&self, user_id: UserId) -> Result<Vec<Session>, Error> {
-        Ok(self.store.sessions(user_id, self.clock.now()).await?)
+    /// [`Error::InvalidCredentials`] where `current` is not the password.
+    pub async fn change_password(
+        &self,
+        caller: &Caller,
+        current: Password,
+        new: Password,
+        client: &ClientInfo,
+    ) -> Result<(), Error> {
+        let id = UserId(caller.user_id);
+        let stored = self.store.password_hash(id).await?.ok_or(Error::InvalidCredentials)?;
+        if !self.passwords.verify(current, Some(stored.clone())).await? {
+            return Err(Error::InvalidCredentials);
+        }
+        let hash = self.passwords.hash(new).await?;
+        let others = EndedSessions::AllBut(&caller.session_id);
+        let actor = Actor { id: Some(id), client_address: &client.address, now: self.clock.now() };
+        if !self.store.change_password(id, &stored, &hash, others, &actor).await? {
+            // Changed by someone else meanwhile: it was not the password any more.
+            return Err(Error::InvalidCredentials);
+        }
+        Ok(())
     }
 
     /// Judges an access token against the database: nothing is more up to date.

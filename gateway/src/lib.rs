@@ -35,7 +35,10 @@ mod upstream;
 use std::{net::SocketAddr, sync::Arc};
 
 use clap::Args;
-use service_kit::{Entropy, Shutdown, StartError, channel::RpcChannel, server::within_drain_time};
+use service_kit::{
+    Entropy, Shutdown, StartError, channel::RpcChannel, client::TrustedProxies,
+    server::within_drain_time,
+};
 use tokio::{net::TcpListener, sync::Semaphore};
 
 use limits::Limits;
@@ -61,14 +64,23 @@ pub struct Config {
     pub auth: RpcChannel,
     /// The way to training-service.
     pub training: RpcChannel,
+    /// Whose word on a client's address is believed.
+    pub trusted_proxies: TrustedProxies,
     /// How much and how long.
     pub limits: Limits,
 }
 
 impl Config {
-    /// In front of the two services, with the default limits.
+    /// In front of the two services, with the default limits and no trusted proxy.
     pub fn new(auth: RpcChannel, training: RpcChannel) -> Self {
-        Self { auth, training, limits: Limits::default() }
+        let trusted_proxies = TrustedProxies::default();
+        Self { auth, training, trusted_proxies, limits: Limits::default() }
+    }
+
+    /// Believes `proxies` about whom they speak for.
+    #[must_use]
+    pub fn trusting(self, proxies: TrustedProxies) -> Self {
+        Self { trusted_proxies: proxies, ..self }
     }
 }
 
@@ -79,6 +91,7 @@ struct Gateway(Arc<Shared>);
 struct Shared {
     auth: RpcChannel,
     training: RpcChannel,
+    trusted_proxies: TrustedProxies,
     limits: Limits,
     entropy: Entropy,
     /// One permit for each request that may be in flight.
@@ -87,9 +100,10 @@ struct Shared {
 
 impl Gateway {
     fn new(config: Config) -> Self {
-        let Config { auth, training, limits } = config;
+        let Config { auth, training, trusted_proxies, limits } = config;
         let requests = Semaphore::new(limits.requests_max);
-        Self(Arc::new(Shared { auth, training, limits, entropy: Entropy::system(), requests }))
+        let entropy = Entropy::system();
+        Self(Arc::new(Shared { auth, training, trusted_proxies, limits, entropy, requests }))
     }
 }
 

@@ -34,8 +34,10 @@ impl process::CommandLine for CommandLine {
 }
 
 async fn start(settings: CommandLine, shutdown: Shutdown) -> Result<(), StartError> {
-    let config =
-        Config::new(settings.auth.auth_url.channel(), settings.training.training_url.channel());
+    let auth = settings.auth.auth_url.channel();
+    let training = settings.training.training_url.channel();
+    let proxies = settings.common.client.trusted_proxies;
+    let config = Config::new(auth, training).trusting(proxies);
     let listener = bind("GATEWAY_ADDR", settings.gateway.gateway_addr).await?;
     gateway::serve(config, listener, shutdown).await
 }

@@ -8,13 +8,18 @@ use std::{
 };
 
 use axum::extract::FromRequestParts;
-use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION, request::Parts};
+use http::{
+    HeaderMap, HeaderValue,
+    header::{AUTHORIZATION, USER_AGENT},
+    request::Parts,
+};
 use proto::{
     auth::v1::auth_service_client::AuthServiceClient,
     training::v1::registration_service_client::RegistrationServiceClient,
 };
 use service_kit::{
     channel::RpcChannel,
+    client::{FORWARDED_FOR, FORWARDED_USER_AGENT},
     trace_context::{TRACEPARENT, TraceContext},
 };
 use tokio::time::{Instant, timeout_at};
@@ -25,8 +30,6 @@ use crate::{
     problem::{Problem, Wording},
     request_id::{RequestId, X_REQUEST_ID},
 };
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// By how much the deadline that a service is told is later than ours, so that ours passes first:
 /// the channel takes a call that runs into its own for a lost connection.
@@ -114,7 +117,11 @@ impl FromRequestParts<Gateway> for Call {
         }
         metadata.insert(TRACEPARENT, header_value(trace));
         metadata.insert(X_REQUEST_ID, arrival.request_id.as_header().clone());
-        metadata.insert(X_FORWARDED_FOR, header_value(client.0));
+        let address = gateway.0.trusted_proxies.client_address(client.0, &parts.headers);
+        metadata.insert(FORWARDED_FOR, header_value(address));
+        if let Some(user_agent) = parts.headers.get(USER_AGENT) {
+            metadata.insert(FORWARDED_USER_AGENT, user_agent.clone());
+        }
         Ok(Self { gateway: gateway.clone(), metadata, deadline: arrival.deadline })
     }
 }

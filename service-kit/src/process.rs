@@ -3,7 +3,7 @@
 use std::{future::Future, io::Write, process::ExitCode};
 
 use clap::{
-    Parser,
+    Command, Parser,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
@@ -87,12 +87,12 @@ fn read_settings<C: Parser>() -> Result<C, ExitCode> {
             let printed = error.print();
             if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
-        _ => fail(&one_line(&error)),
+        _ => fail(&one_line(&error, &C::command())),
     })
 }
 
 /// Clap's errors name the flag and run over several lines; ours name the variable on one.
-fn one_line(error: &clap::Error) -> String {
+fn one_line(error: &clap::Error, command: &Command) -> String {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
@@ -107,7 +107,12 @@ fn one_line(error: &clap::Error) -> String {
             Some(ContextValue::Strings(values)) => format!("one of {}", values.join(", ")),
             _ => std::error::Error::source(error).map(ToString::to_string).unwrap_or_default(),
         };
-        return format!("{variable}: '{value}' is not valid: {reason}");
+        // Such as a URL with a password in it.
+        let is_secret = command.get_arguments().any(|argument| {
+            argument.is_hide_env_values_set() && argument.get_env().is_some_and(|e| e == variable)
+        });
+        let value = if is_secret { "the value" } else { &format!("'{value}'") };
+        return format!("{variable}: {value} is not valid: {reason}");
     }
     let rendered = error.to_string();
     let first = rendered.split("\n\n").next().unwrap_or_default();
@@ -124,19 +129,24 @@ fn fail(message: &str) -> ExitCode {
 mod tests {
     use std::net::SocketAddr;
 
+    use clap::CommandFactory;
+
     use super::*;
 
     #[derive(Parser, Debug)]
-    struct Example {
+    struct Flags {
         #[arg(long, env = "EXAMPLE_ADDR", value_name = "EXAMPLE_ADDR")]
         example_addr: SocketAddr,
         #[arg(long, value_name = "LOG_FORMAT", default_value = "text")]
         log_format: telemetry::LogFormat,
+        #[arg(long, env = "EXAMPLE_URL", value_name = "EXAMPLE_URL", hide_env_values = true)]
+        example_url: Option<crate::db::DatabaseUrl>,
     }
 
     fn error_of(arguments: &[&str]) -> String {
         let arguments = ["example"].iter().chain(arguments);
-        one_line(&Example::try_parse_from(arguments).expect_err("a bad command line"))
+        let error = Flags::try_parse_from(arguments).expect_err("a bad command line");
+        one_line(&error, &Flags::command())
     }
 
     #[test]
@@ -148,6 +158,14 @@ mod tests {
         assert_eq!(
             error_of(&["--example-addr", "127.0.0.1:1", "--log-format", "xml"]),
             "LOG_FORMAT: 'xml' is not valid: one of text, json"
+        );
+    }
+
+    #[test]
+    fn a_value_that_may_hold_a_password_is_not_repeated() {
+        assert_eq!(
+            error_of(&["--example-addr", "127.0.0.1:1", "--example-url", "postgress://u:secret@h"]),
+            "EXAMPLE_URL: the value is not valid: not a sqlite://, postgres:// or mysql:// URL"
         );
     }
 

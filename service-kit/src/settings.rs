@@ -10,11 +10,13 @@ use std::{
     time::Duration,
 };
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use clap::Args;
 use http::Uri;
 use tokio::net::TcpListener;
 
-use crate::{StartError, channel::RpcChannel, client, telemetry};
+use crate::{Entropy, StartError, channel::RpcChannel, client, telemetry};
 
 /// What every process reads.
 #[derive(Args, Clone, Debug)]
@@ -76,6 +78,79 @@ pub struct TrainingPeer {
         default_value = "http://127.0.0.1:50052"
     )]
     pub training_url: PeerUrls,
+}
+
+/// What services show each other.
+#[derive(Args, Clone, Default)]
+#[group(skip)]
+pub struct ServiceTokens {
+    /// What a service shows auth-service for its streams; comma-separated: the first is shown, all
+    /// are accepted.
+    #[arg(long, env = "SERVICE_TOKEN", value_name = "SERVICE_TOKEN", hide_env_values = true)]
+    service_token: Option<ServiceTokenList>,
+}
+
+/// At least one token.
+#[derive(Clone)]
+struct ServiceTokenList(Vec<String>);
+
+/// Characters of a service token at least: anyone can try to guess it.
+const SERVICE_TOKEN_CHARS_MIN: usize = 16;
+
+impl FromStr for ServiceTokenList {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let tokens: Vec<_> = text.split(',').map(|token| token.trim().to_owned()).collect();
+        let is_good = |token: &String| {
+            token.len() >= SERVICE_TOKEN_CHARS_MIN && token.bytes().all(|b| b.is_ascii_graphic())
+        };
+        if tokens.iter().all(is_good) {
+            return Ok(Self(tokens));
+        }
+        Err(format!("each token needs {SERVICE_TOKEN_CHARS_MIN} printable ASCII characters"))
+    }
+}
+
+impl FromStr for ServiceTokens {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self { service_token: Some(text.parse()?) })
+    }
+}
+
+impl ServiceTokens {
+    /// A single token, made up for the processes that share it.
+    pub fn random(entropy: &Entropy) -> Self {
+        let token = BASE64_URL_SAFE_NO_PAD.encode(entropy.bytes::<32>());
+        Self { service_token: Some(ServiceTokenList(vec![token])) }
+    }
+
+    /// The same, or a random one where none is set.
+    #[must_use]
+    pub fn or_random(self, entropy: &Entropy) -> Self {
+        if self.service_token.is_some() { self } else { Self::random(entropy) }
+    }
+
+    /// The token to show.
+    pub fn shown(&self) -> Option<&str> {
+        self.service_token.as_ref()?.0.first().map(String::as_str)
+    }
+
+    /// Whether `token` is one of them; the time tells nothing but their number and lengths.
+    pub fn accept(&self, token: &str) -> bool {
+        let tokens = self.service_token.iter().flat_map(|tokens| &tokens.0);
+        tokens.fold(false, |accepted, one| {
+            accepted | verify_slices_are_equal(one.as_bytes(), token.as_bytes()).is_ok()
+        })
+    }
+}
+
+impl std::fmt::Debug for ServiceTokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ServiceTokens")
+    }
 }
 
 /// The addresses of the replicas of one service: at least one.

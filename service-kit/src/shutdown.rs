@@ -48,6 +48,11 @@ impl Shutdown {
         self.0.is_cancelled()
     }
 
+    /// Waits for `work`, unless it begins first: then `None`.
+    pub async fn unless_begun<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.0.run_until_cancelled(work).await
+    }
+
     /// Waits until it begins.
     pub fn begun(&self) -> WaitForCancellationFutureOwned {
         self.0.clone().cancelled_owned()

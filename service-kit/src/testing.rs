@@ -87,6 +87,14 @@ impl TestDatabase {
         Db::open("TEST_DATABASE", &self.database_url(), migrations).await.expect("a database")
     }
 
+    /// Connects to it as a service has left it.
+    ///
+    /// # Panics
+    /// Where the database is not there.
+    pub async fn connect(&self) -> Db {
+        Db::connect(&self.database_url()).await.expect("a database")
+    }
+
     /// A folder that goes with the database.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()

@@ -8,11 +8,11 @@ use std::{io::Write, net::SocketAddr, process::ExitCode};
 use auth_client::TokenRules;
 use clap::Parser;
 use service_kit::{
-    Shutdown, StartError,
+    Entropy, Shutdown, StartError,
     channel::RpcChannel,
     process::{CommandLine, run},
     server::Listener,
-    settings::{Common, bind},
+    settings::{Common, ServiceTokens, bind},
     telemetry,
 };
 
@@ -31,6 +31,8 @@ struct Cli {
     gateway: gateway::Settings,
     #[command(flatten)]
     token_rules: TokenRules,
+    #[command(flatten)]
+    service_tokens: ServiceTokens,
     #[command(flatten)]
     common: Common,
 }
@@ -58,10 +60,13 @@ async fn serve(cli: Cli, shutdown: Shutdown) -> Result<(), StartError> {
     let training_listener = Listener::with_in_process(training_tcp, training_in_process);
 
     let rules = cli.token_rules;
-    let auth_config = auth_service::Config::new(cli.auth, rules.clone(), &cli.common)?;
+    let tokens = cli.service_tokens.or_random(&Entropy::system());
+    let auth_config =
+        auth_service::Config::new(cli.auth, rules.clone(), tokens.clone(), &cli.common)?;
     let training_config =
-        training_service::Config::new(cli.training, rules, auth.clone(), &cli.common)?;
-    let gateway_config = gateway::Config::new(auth, training);
+        training_service::Config::new(cli.training, rules, tokens, auth.clone(), &cli.common)?;
+    let gateway_config =
+        gateway::Config::new(auth, training).trusting(cli.common.client.trusted_proxies);
 
     if let [Ok(gateway), Ok(auth), Ok(training)] = addresses {
         welcome(gateway, auth, training);
@@ -105,4 +110,16 @@ Try, in another terminal:
     );
     // Nobody may be listening on standard output; the services run all the same.
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_settings_of_all_parts_fit_together() {
+        Cli::command().debug_assert();
+    }
 }

@@ -26,9 +26,10 @@ use proto::training::v1::registration_service_server::RegistrationServiceServer;
 use service_kit::{
     Clock, Shutdown, StartError,
     channel::RpcChannel,
+    client::TrustedProxies,
     db::{DatabaseUrl, Db},
     server::{Listener, MESSAGE_BYTES_MAX, Services},
-    settings::Common,
+    settings::{Common, ServiceTokens},
 };
 use tokio::task::JoinSet;
 use tower::Layer;
@@ -71,6 +72,10 @@ pub struct Config {
     pub auth: RpcChannel,
     /// Which access tokens are accepted.
     pub token_rules: TokenRules,
+    /// What is shown to auth-service for its streams.
+    pub service_tokens: ServiceTokens,
+    /// Whose word on a client's address is believed.
+    pub trusted_proxies: TrustedProxies,
     /// The time.
     pub clock: Clock,
 }
@@ -83,6 +88,7 @@ impl Config {
     pub fn new(
         settings: Settings,
         token_rules: TokenRules,
+        service_tokens: ServiceTokens,
         auth: RpcChannel,
         common: &Common,
     ) -> Result<Self, StartError> {
@@ -90,7 +96,9 @@ impl Config {
             Some(url) => url,
             None => DatabaseUrl::embedded(&common.create_data_dir()?.join("training.db")),
         };
-        Ok(Self { database, auth, token_rules, clock: Clock::system() })
+        let trusted_proxies = common.client.trusted_proxies.clone();
+        let clock = Clock::system();
+        Ok(Self { database, auth, token_rules, service_tokens, trusted_proxies, clock })
     }
 }
 
@@ -104,14 +112,20 @@ pub async fn serve(
     listener: impl Into<Listener>,
     shutdown: Shutdown,
 ) -> Result<(), StartError> {
-    let db = Db::open(DATABASE_VARIABLE, &config.database, store::MIGRATIONS).await?;
-    let verifier = Verifier::new(config.auth, config.token_rules, config.clock.clone());
+    let opening = Box::pin(Db::open(DATABASE_VARIABLE, &config.database, store::MIGRATIONS));
+    let Some(db) = shutdown.unless_begun(opening).await.transpose()? else { return Ok(()) };
+    let verifier = Verifier::new(
+        config.auth,
+        config.token_rules,
+        &config.service_tokens,
+        config.clock.clone(),
+    );
     let registrations = Registrations::new(db.clone(), config.clock);
 
     let mut background = JoinSet::new();
     background.spawn({
         let verifier = verifier.clone();
-        async move { verifier.keep_fresh().await }
+        async move { verifier.run().await }
     });
     background.spawn({
         let registrations = registrations.clone();
@@ -121,6 +135,7 @@ pub async fn serve(
     let handlers = RegistrationServiceServer::new(RegistrationHandlers::new(registrations))
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
     let served = Services::new(DOMAIN, proto::FILE_DESCRIPTOR_SET)
+        .trusting(config.trusted_proxies)
         .with(AuthLayer::new(verifier, DOMAIN).layer(handlers))
         .serve(db.clone(), listener, shutdown)
         .await;

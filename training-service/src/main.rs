@@ -6,7 +6,7 @@ use auth_client::TokenRules;
 use clap::Parser;
 use service_kit::{
     process,
-    settings::{self, AuthPeer, Common},
+    settings::{self, AuthPeer, Common, ServiceTokens},
     telemetry,
 };
 use training_service::{Config, Settings, serve};
@@ -25,6 +25,8 @@ struct CommandLine {
     #[command(flatten)]
     token_rules: TokenRules,
     #[command(flatten)]
+    service_tokens: ServiceTokens,
+    #[command(flatten)]
     training: Settings,
 }
 
@@ -36,9 +38,10 @@ impl process::CommandLine for CommandLine {
 
 fn main() -> ExitCode {
     process::run("training-service", async |command_line: CommandLine, shutdown| {
-        let CommandLine { common, auth, token_rules, training } = command_line;
+        let CommandLine { common, auth, token_rules, service_tokens, training } = command_line;
         let listener = settings::bind("TRAINING_ADDR", training.training_addr).await?;
-        let config = Config::new(training, token_rules, auth.auth_url.channel(), &common)?;
+        let auth = auth.auth_url.channel();
+        let config = Config::new(training, token_rules, service_tokens, auth, &common)?;
         serve(config, listener, shutdown).await
     })
 }

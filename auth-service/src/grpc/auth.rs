@@ -3,20 +3,29 @@
 use std::sync::Arc;
 
 use proto::auth::v1::{
-    GetJwksRequest, GetJwksResponse, LoginRequest, LoginResponse, RegisterRequest,
-    RegisterResponse, Tokens, ValidateTokenRequest, ValidateTokenResponse,
+    ChangePasswordRequest, ChangePasswordResponse, GetJwksRequest, GetJwksResponse, LoginRequest,
+    LoginResponse, LogoutAllRequest, LogoutAllResponse, LogoutRequest, LogoutResponse,
+    RefreshTokenRequest, RefreshTokenResponse, RegisterRequest, RegisterResponse, Tokens,
+    ValidateTokenRequest, ValidateTokenResponse, WatchRevocationsRequest, WatchRevocationsResponse,
     auth_service_server::AuthService,
 };
-use service_kit::client::Client;
+use service_kit::{client::Client, rejection::Violation, settings::ServiceTokens};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{role_message, time_message};
+use super::{
+    caller,
+    revocations::RevocationSource,
+    role_message, time_message,
+    watching::{Watch, Watchers},
+};
 use crate::{
     accounts::Accounts,
     error::Error,
-    model::{Identifier, NewAccount, Password, PasswordPolicy, keep},
+    feed::Feed,
+    model::{Identifier, NewAccount, Password, PasswordPolicy, UserId, keep},
     sessions::{ActiveToken, Sessions},
     signing_keys::SigningKeys,
+    store::EndedSessions,
     tokens::TokenPair,
 };
 
@@ -31,6 +40,12 @@ pub struct AuthApi {
     pub keys: Arc<SigningKeys>,
     /// What new passwords must be like.
     pub password_policy: PasswordPolicy,
+    /// What is new in the event log.
+    pub feed: Arc<Feed>,
+    /// Which services may watch.
+    pub service_tokens: ServiceTokens,
+    /// The streams.
+    pub watchers: Watchers,
 }
 
 #[async_trait]
@@ -73,6 +88,76 @@ impl AuthService for AuthApi {
             Err(Error::Token(_)) => Ok(Response::new(ValidateTokenResponse::default())),
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn refresh_token(
+        &self,
+        request: Request<RefreshTokenRequest>,
+    ) -> Result<Response<RefreshTokenResponse>, Status> {
+        let client = Client::of_request(&request).into();
+        let token = &request.get_ref().refresh_token;
+        if token.is_empty() {
+            return Err(Error::Invalid(vec![Violation::required("refresh_token")]).into());
+        }
+        let tokens = self.sessions.refresh(token, &client).await?;
+        Ok(Response::new(RefreshTokenResponse { tokens: Some(tokens.into()) }))
+    }
+
+    async fn logout(
+        &self,
+        request: Request<LogoutRequest>,
+    ) -> Result<Response<LogoutResponse>, Status> {
+        let refresh_token = &request.get_ref().refresh_token;
+        if refresh_token.is_empty() {
+            let (caller, client) = caller::user(&self.sessions, &request).await?;
+            let which = EndedSessions::One(&caller.session_id);
+            let user_id = UserId(caller.user_id);
+            self.sessions.end(user_id, which, user_id, &client, "signed out").await?;
+        } else {
+            let client = Client::of_request(&request).into();
+            self.sessions.logout_by_refresh_token(refresh_token, &client).await?;
+        }
+        Ok(Response::new(LogoutResponse {}))
+    }
+
+    async fn logout_all(
+        &self,
+        request: Request<LogoutAllRequest>,
+    ) -> Result<Response<LogoutAllResponse>, Status> {
+        let (caller, client) = caller::user(&self.sessions, &request).await?;
+        let user_id = UserId(caller.user_id);
+        let reason = "signed out everywhere";
+        let ended =
+            self.sessions.end(user_id, EndedSessions::All, user_id, &client, reason).await?;
+        let sessions_ended = i64::try_from(ended).unwrap_or(i64::MAX);
+        Ok(Response::new(LogoutAllResponse { sessions_ended }))
+    }
+
+    async fn change_password(
+        &self,
+        request: Request<ChangePasswordRequest>,
+    ) -> Result<Response<ChangePasswordResponse>, Status> {
+        let (caller, client) = caller::user(&self.sessions, &request).await?;
+        let ChangePasswordRequest { current_password, new_password } = request.into_inner();
+        let mut violations = Vec::new();
+        let current = keep(Password::parse("current_password", &current_password), &mut violations);
+        let new = keep(self.password_policy.parse("new_password", &new_password), &mut violations);
+        let (Some(current), Some(new)) = (current, new) else {
+            return Err(Error::Invalid(violations).into());
+        };
+        self.sessions.change_password(&caller, current, new, &client).await?;
+        Ok(Response::new(ChangePasswordResponse {}))
+    }
+
+    async fn watch_revocations(
+        &self,
+        request: Request<WatchRevocationsRequest>,
+    ) -> Result<Response<Watch<WatchRevocationsResponse>>, Status> {
+        caller::service(&self.service_tokens, &request)?;
+        let cursor = request.get_ref().after_sequence;
+        let clock = self.sessions.clock.clone();
+        let source = RevocationSource::new(self.feed.clone(), clock, cursor);
+        Ok(Response::new(self.watchers.start(source)?))
     }
 
     async fn get_jwks(

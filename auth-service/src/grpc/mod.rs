@@ -1,6 +1,11 @@
 //! One file for each gRPC service: translate in, call one rule, translate out.
 
 mod auth;
+mod caller;
+mod events;
+mod revocations;
+mod users;
+mod watching;
 
 use proto::auth::v1 as pb;
 use service_kit::Timestamp;
@@ -8,6 +13,9 @@ use service_kit::Timestamp;
 use crate::model::{Role, User};
 
 pub use auth::AuthApi;
+pub use events::EventApi;
+pub use users::UserApi;
+pub use watching::Watchers;
 
 impl From<User> for pb::User {
     fn from(user: User) -> Self {

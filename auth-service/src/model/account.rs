@@ -94,11 +94,13 @@ impl Email {
 
 // Folding compatibility variants keeps two handles from looking alike; a handle is only ever
 // compared. Mail is sent to an address, so that nothing but case is folded there.
-fn username_key(text: &str) -> String {
+/// The form of a username that is compared.
+pub fn username_key(text: &str) -> String {
     text.nfkc().collect::<String>().to_lowercase().nfkc().collect()
 }
 
-fn email_key(text: &str) -> String {
+/// The form of an address that is compared.
+pub fn email_key(text: &str) -> String {
     text.nfc().collect::<String>().to_lowercase().nfc().collect()
 }
 
@@ -218,6 +220,33 @@ impl NewAccount {
             _ => Err(violations),
         }
     }
+}
+
+/// What is to change of an account: what is `None` stays.
+#[expect(clippy::option_option, reason = "stays, goes, or becomes another")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserChanges {
+    /// The handle, or none from now on.
+    pub username: Option<Option<Username>>,
+    /// The address, or none from now on.
+    pub email: Option<Option<Email>>,
+    /// The display name.
+    pub name: Option<Name>,
+    /// All roles.
+    pub roles: Option<Roles>,
+    /// Whether signing in is barred.
+    pub disabled: Option<bool>,
+}
+
+/// The beginning of a username or an address, as accounts are searched for.
+///
+/// # Errors
+/// The violation of the field `query`: it is too long.
+pub fn parse_query(text: &str) -> Result<String, Violation> {
+    if text.chars().count() > EMAIL_CHARS_MAX {
+        return Err(too_long("query", EMAIL_CHARS_MAX));
+    }
+    Ok(username_key(&text.replace('\0', "\u{fffd}")))
 }
 
 /// An account. Its password's hash is not part of it.

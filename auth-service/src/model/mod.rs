@@ -7,7 +7,10 @@ mod session;
 
 use service_kit::rejection::Violation;
 
-pub use account::{Email, Identifier, Name, NewAccount, User, UserId, Username};
+pub use account::{
+    Email, Identifier, Name, NewAccount, User, UserChanges, UserId, Username, email_key,
+    parse_query, username_key,
+};
 pub use auth_client::{Role, Roles};
 pub use event::{Event, EventFilter, EventType, NewEvent};
 pub use password::{Password, PasswordPolicy};

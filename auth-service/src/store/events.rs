@@ -3,11 +3,12 @@
 use service_kit::{
     Timestamp,
     db::{DbError, Row, Tx},
+    page::Page,
     sql,
 };
 
 use super::Store;
-use crate::model::{Event, NewEvent, Roles, UserId};
+use crate::model::{Event, EventFilter, NewEvent, Roles, UserId};
 
 const COLUMNS: &str = "sequence, time, type, user_id, actor_id, session_id, roles, client_address, \
                        detail, revokes_until";
@@ -46,7 +47,7 @@ impl Store {
                 .execute()
                 .await?;
         }
-        Ok(())
+        tx.notify().await
     }
 
     /// The events after `sequence`, oldest first, at most `limit`.
@@ -77,6 +78,54 @@ impl Store {
         );
         let query = self.db.read(select).bind(sequence).bind(now.micros()).bind(limit);
         query.fetch_all().await?.iter().map(event).collect()
+    }
+
+    /// A page of the events that `filter` lets through, oldest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn events(&self, filter: &EventFilter, page: Page) -> Result<Vec<Event>, DbError> {
+        const PAGE: &str = "sequence > ? AND time >= ? AND time < ? ORDER BY sequence LIMIT ?";
+        let query = match (filter.user_id, filter.event_type) {
+            (None, None) => self.db.read(sql!("SELECT ", COLUMNS, " FROM events WHERE ", PAGE)),
+            (Some(user_id), None) => self
+                .db
+                .read(sql!("SELECT ", COLUMNS, " FROM events WHERE user_id = ? AND ", PAGE))
+                .bind(user_id.0),
+            (None, Some(event_type)) => self
+                .db
+                .read(sql!("SELECT ", COLUMNS, " FROM events WHERE type = ? AND ", PAGE))
+                .bind(event_type.as_str()),
+            (Some(user_id), Some(event_type)) => self
+                .db
+                .read(sql!(
+                    "SELECT ",
+                    COLUMNS,
+                    " FROM events WHERE user_id = ? AND type = ? AND ",
+                    PAGE
+                ))
+                .bind(user_id.0)
+                .bind(event_type.as_str()),
+        };
+        let query = query
+            .bind(page.after_id)
+            .bind(filter.after.map_or(i64::MIN, Timestamp::micros))
+            .bind(filter.before.map_or(i64::MAX, Timestamp::micros))
+            .bind(page.limit());
+        query.fetch_all().await?.iter().map(event).collect()
+    }
+
+    /// Deletes the events before `end`, about `limit` of them. Returns how many.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn delete_events(&self, end: Timestamp, limit: i64) -> Result<u64, DbError> {
+        // Times and numbers rise together, but for clocks that disagree by a little.
+        let first = sql!("SELECT sequence FROM events ORDER BY sequence LIMIT 1");
+        let Some(row) = self.db.read(first).fetch_optional().await? else { return Ok(0) };
+        let batch_end = row.get::<i64, _>("sequence")?.saturating_add(limit);
+        let delete = sql!("DELETE FROM events WHERE sequence < ? AND time < ?");
+        self.db.write(delete).bind(batch_end).bind(end.micros()).execute().await
     }
 
     /// The number of the last event.

@@ -1,6 +1,7 @@
 //! The SQL, each statement once for all three databases; one file for each family of tables.
 
 mod events;
+mod managing;
 mod sessions;
 mod signing_keys;
 mod users;
@@ -10,6 +11,7 @@ mod conformance;
 
 use service_kit::db::{Db, Migrations};
 
+pub use managing::{Actor, UserChange};
 pub use sessions::{EndedSessions, EndingSessions};
 pub use signing_keys::SigningKeyRow;
 pub use users::NewUserRow;
@@ -30,5 +32,15 @@ impl Store {
     /// The tables in `db`, which was opened with [`MIGRATIONS`].
     pub fn new(db: Db) -> Self {
         Self { db }
+    }
+
+    /// See [`Db::listen`].
+    pub async fn listen(&self) {
+        self.db.listen().await;
+    }
+
+    /// Waits until events were written, or may have been: see [`Db::notified`].
+    pub async fn notified(&self) {
+        self.db.notified().await;
     }
 }

@@ -9,7 +9,7 @@ use service_kit::{
 use super::Store;
 use crate::model::{Email, EventType, Identifier, Name, NewEvent, Roles, User, UserId, Username};
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "id, username, email, name, password_hash, roles, disabled, created_at, updated_at";
 
 /// An account to be stored.
@@ -84,7 +84,7 @@ impl Store {
         })
     }
 
-    /// Which of the names another account has.
+    /// Which of the names an account has, other than `except`.
     ///
     /// # Errors
     /// Those of the database.
@@ -92,14 +92,18 @@ impl Store {
         &self,
         username: Option<&Username>,
         email: Option<&Email>,
+        except: Option<UserId>,
     ) -> Result<TakenNames, DbError> {
         let (username, email) = (username.map(Username::key), email.map(Email::key));
         let select = sql!(
-            "SELECT username_key, email_key FROM users WHERE username_key = ? OR email_key = ?"
+            "SELECT id, username_key, email_key FROM users WHERE username_key = ? OR email_key = ?"
         );
         let rows = self.db.read(select).bind(username.clone()).bind(email.clone()).fetch_all();
         let mut taken = TakenNames::default();
         for row in rows.await? {
+            if Some(UserId(row.get("id")?)) == except {
+                continue;
+            }
             let row_username: Option<String> = row.get("username_key")?;
             let row_email: Option<String> = row.get("email_key")?;
             taken.username |= username.is_some() && row_username == username;
@@ -116,6 +120,16 @@ impl Store {
         let select = sql!("SELECT ", COLUMNS, " FROM users WHERE id = ?");
         let row = self.db.read(select).bind(id.0).fetch_optional().await?;
         row.map(|row| user(&row)).transpose()
+    }
+
+    /// The hash of a user's password.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn password_hash(&self, id: UserId) -> Result<Option<String>, DbError> {
+        let select = sql!("SELECT password_hash FROM users WHERE id = ?");
+        let row = self.db.read(select).bind(id.0).fetch_optional().await?;
+        row.map(|row| row.get("password_hash")).transpose()
     }
 
     /// The account that `identifier` names, with its password's hash.
@@ -145,7 +159,7 @@ pub(super) async fn lock_user(tx: &mut Tx, id: UserId) -> Result<bool, DbError> 
     Ok(tx.query(lock).bind(id.0).execute().await? == 1)
 }
 
-fn user(row: &Row) -> Result<User, DbError> {
+pub(super) fn user(row: &Row) -> Result<User, DbError> {
     Ok(User {
         id: UserId(row.get("id")?),
         username: row.get("username")?,

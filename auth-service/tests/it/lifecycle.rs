@@ -92,6 +92,8 @@ on_each_database! {
             names,
             [
                 "auth.v1.AuthService",
+                "auth.v1.EventService",
+                "auth.v1.UserService",
                 "grpc.health.v1.Health",
                 "grpc.reflection.v1.ServerReflection",
                 "grpc.reflection.v1alpha.ServerReflection",

@@ -2,7 +2,12 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that lacks something fails")]
 
 mod accounts;
+mod events;
 mod lifecycle;
 mod login;
+mod refresh;
+mod revocations;
 mod service;
+mod sessions;
+mod users;
 mod validate_token;

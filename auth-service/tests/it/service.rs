@@ -4,18 +4,22 @@ use std::time::Duration;
 
 use auth_service::{Config, PasswordSettings, serve};
 use proto::auth::v1::{
-    LoginRequest, RegisterRequest, Tokens, User, auth_service_client::AuthServiceClient,
+    LoginRequest, RefreshTokenRequest, RegisterRequest, Tokens, User, ValidateTokenRequest,
+    auth_service_client::AuthServiceClient, event_service_client::EventServiceClient,
+    user_service_client::UserServiceClient,
 };
 use service_kit::{
     Entropy, Shutdown, StartError,
     client::TrustedProxies,
     rejection::Rejection,
     secret::SecretKey,
+    sql,
     testing::{ManualClock, TestDatabase},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Request, Status, transport::Channel};
 
+pub const SERVICE_TOKEN: &str = "service-token-of-the-tests";
 pub const PASSWORD: &str = "securepassword123";
 
 pub struct Service {
@@ -39,6 +43,8 @@ pub fn config(database: &TestDatabase, clock: &ManualClock) -> Config {
         refresh_token_ttl: Duration::from_hours(30 * 24),
         session_ttl_max: Duration::from_hours(365 * 24),
         refresh_grace: Duration::from_secs(30),
+        event_retention: Duration::from_hours(365 * 24),
+        service_tokens: SERVICE_TOKEN.parse().expect("a service token"),
         trusted_proxies: TrustedProxies::default(),
         password_chars_min: 8,
         passwords: PasswordSettings {
@@ -81,11 +87,45 @@ impl Service {
         Ok(self.auth().register(request).await?.into_inner().user.expect("a user"))
     }
 
+    pub fn users(&self) -> UserServiceClient<Channel> {
+        UserServiceClient::new(self.channel.clone())
+    }
+
+    pub fn events(&self) -> EventServiceClient<Channel> {
+        EventServiceClient::new(self.channel.clone())
+    }
+
+    /// Makes a user an administrator, as nobody can who is not one.
+    pub async fn make_admin(&self, database: &TestDatabase, user_id: i64) {
+        let db = database.connect().await;
+        let update = sql!("UPDATE users SET roles = 5 WHERE id = ?");
+        assert_eq!(db.write(update).bind(user_id).execute().await.expect("updated"), 1);
+    }
+
+    pub async fn refresh(&self, refresh_token: &str) -> Result<Tokens, Status> {
+        let request = RefreshTokenRequest { refresh_token: refresh_token.to_owned() };
+        let answer = self.auth().refresh_token(request).await?.into_inner();
+        Ok(answer.tokens.expect("tokens"))
+    }
+
+    pub async fn is_active(&self, access_token: &str) -> bool {
+        let request = ValidateTokenRequest { access_token: access_token.to_owned() };
+        self.auth().validate_token(request).await.expect("never an error").into_inner().active
+    }
+
     pub async fn login(&self, identifier: &str, password: &str) -> Result<Tokens, Status> {
         let request =
             LoginRequest { identifier: identifier.to_owned(), password: password.to_owned() };
         Ok(self.auth().login(request).await?.into_inner().tokens.expect("tokens"))
     }
+}
+
+/// A request in the name of whoever has the token.
+pub fn by<T>(token: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    let value = format!("Bearer {token}").parse().expect("a header value");
+    request.metadata_mut().insert("authorization", value);
+    request
 }
 
 /// The code and the reason of a refusal.

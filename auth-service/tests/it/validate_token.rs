@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use auth_client::{TokenRules, Verifier};
 use proto::auth::v1::{GetJwksRequest, ValidateTokenRequest, ValidateTokenResponse};
-use service_kit::{channel::RpcChannel, on_each_database};
+use service_kit::{channel::RpcChannel, on_each_database, settings::ServiceTokens};
 
 use crate::service::{PASSWORD, Service};
 
@@ -60,7 +60,7 @@ on_each_database! {
         );
         let rules = TokenRules { issuer: "pavilion".to_owned(), audience: "pavilion".to_owned() };
         let channel = RpcChannel::balanced(&[service.url.parse().expect("a URL")]);
-        let verifier = Verifier::new(channel, rules, service.clock.clock());
+        let verifier = Verifier::new(channel, rules, &ServiceTokens::default(), service.clock.clock());
         let caller = verifier.verify(&token).await.expect("verified");
         assert_eq!(caller.user_id, 1);
     }

@@ -16,6 +16,8 @@ CREATE TABLE users (
     CHECK (username_key IS NOT NULL OR email_key IS NOT NULL)
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
+CREATE INDEX users_by_roles ON users (roles);
+
 CREATE TABLE sessions (
     id                VARCHAR(32) PRIMARY KEY,
     user_id           BIGINT NOT NULL,

@@ -3,9 +3,9 @@
 CREATE TABLE users (
     id            BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     username      TEXT,
-    username_key  TEXT UNIQUE,
+    username_key  TEXT COLLATE "C" UNIQUE,
     email         TEXT,
-    email_key     TEXT UNIQUE,
+    email_key     TEXT COLLATE "C" UNIQUE,
     name          TEXT NOT NULL,
     password_hash TEXT NOT NULL,
     roles         BIGINT NOT NULL,
@@ -15,6 +15,8 @@ CREATE TABLE users (
     last_login_at BIGINT,
     CHECK (username_key IS NOT NULL OR email_key IS NOT NULL)
 );
+
+CREATE INDEX users_by_roles ON users (roles);
 
 CREATE TABLE sessions (
     id                TEXT PRIMARY KEY,

@@ -16,6 +16,8 @@ CREATE TABLE users (
     CHECK (username_key IS NOT NULL OR email_key IS NOT NULL)
 ) STRICT;
 
+CREATE INDEX users_by_roles ON users (roles);
+
 CREATE TABLE sessions (
     id                TEXT PRIMARY KEY,
     user_id           INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,

@@ -1,12 +1,18 @@
 //! The connections, and the transactions on them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{
-    MySql, MySqlPool, PgPool, Postgres, Sqlite, SqlitePool, Transaction, mysql::MySqlPoolOptions,
-    pool::PoolOptions, postgres::PgPoolOptions, sqlite::SqlitePoolOptions,
+    MySql, MySqlPool, PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+    mysql::MySqlPoolOptions,
+    pool::PoolOptions,
+    postgres::{PgListener, PgPoolOptions},
+    sqlite::SqlitePoolOptions,
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout},
+};
 
 use super::{DatabaseUrl, DbError, Migrations, Query, Statement, migrate, url::Options};
 use crate::StartError;
@@ -23,14 +29,25 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(30);
 const CONNECT_PAUSE: Duration = Duration::from_millis(500);
 /// How long a ping may take.
 const PING_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long closing waits for what still runs.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
 /// How often a transaction is run before its error is given up to the caller.
 const TRANSACTION_TRIES_MAX: u32 = 5;
 /// The pause before a transaction is run again, times the number of tries so far.
 const TRANSACTION_PAUSE: Duration = Duration::from_millis(5);
 
+/// The channel on which PostgreSQL tells other processes that a transaction has notified.
+const NOTIFICATION_CHANNEL: &str = "pavilion";
+/// The pause before listening is tried again.
+const LISTEN_PAUSE: Duration = Duration::from_secs(1);
+
 /// A database. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Db(Pools);
+pub struct Db {
+    pools: Pools,
+    /// Told when a transaction that notifies is committed.
+    notify: Arc<Notify>,
+}
 
 #[derive(Clone, Debug)]
 enum Pools {
@@ -68,7 +85,7 @@ impl Db {
                 }
             }
         };
-        let migrated = match &db.0 {
+        let migrated = match &db.pools {
             Pools::Sqlite { writer, .. } => migrate::sqlite(writer, migrations).await,
             Pools::Postgres(pool) => migrate::postgres(pool, migrations).await,
             Pools::MySql(pool) => migrate::mysql(pool, migrations).await,
@@ -79,7 +96,7 @@ impl Db {
         Ok(db)
     }
 
-    async fn connect(url: &DatabaseUrl) -> Result<Self, sqlx::Error> {
+    pub(crate) async fn connect(url: &DatabaseUrl) -> Result<Self, sqlx::Error> {
         let pools = match &url.0 {
             Options::Sqlite(options) => {
                 // The writer first: it makes the file, and readers could not.
@@ -104,12 +121,12 @@ impl Db {
                 Pools::MySql(pool.connect_with(options.clone()).await?)
             }
         };
-        Ok(Self(pools))
+        Ok(Self { pools, notify: Arc::default() })
     }
 
     /// A statement that only reads.
     pub fn read(&self, statement: Statement) -> Query<'_> {
-        match &self.0 {
+        match &self.pools {
             Pools::Sqlite { readers, .. } => Query::sqlite(statement, readers.into()),
             Pools::Postgres(pool) => Query::postgres(statement, pool.into()),
             Pools::MySql(pool) => Query::mysql(statement, pool.into()),
@@ -118,7 +135,7 @@ impl Db {
 
     /// A single statement that writes, in a transaction of its own.
     pub fn write(&self, statement: Statement) -> Query<'_> {
-        match &self.0 {
+        match &self.pools {
             Pools::Sqlite { writer, .. } => Query::sqlite(statement, writer.into()),
             Pools::Postgres(pool) => Query::postgres(statement, pool.into()),
             Pools::MySql(pool) => Query::mysql(statement, pool.into()),
@@ -130,12 +147,45 @@ impl Db {
     /// # Errors
     /// Where no connection is free in time or the database is gone.
     pub async fn begin(&self) -> Result<Tx, DbError> {
-        Ok(match &self.0 {
+        let kind = match &self.pools {
             // The default, DEFERRED, fails at once when a reader turns writer at a bad moment.
-            Pools::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Pools::Postgres(pool) => Tx::Postgres(pool.begin().await?),
-            Pools::MySql(pool) => Tx::MySql(pool.begin().await?),
-        })
+            Pools::Sqlite { writer, .. } => {
+                TxKind::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
+            }
+            Pools::Postgres(pool) => TxKind::Postgres(pool.begin().await?),
+            Pools::MySql(pool) => TxKind::MySql(pool.begin().await?),
+        };
+        Ok(Tx { kind, notify: self.notify.clone(), notifies: false })
+    }
+
+    /// Waits for the commit of a transaction that notifies: at once for one of this process, and
+    /// on PostgreSQL, while [`Db::listen`] runs, of any process. Commits between two waits are
+    /// not lost, several may count as one. Look now and then all the same: other databases have
+    /// no way to tell.
+    pub async fn notified(&self) {
+        self.notify.notified().await;
+    }
+
+    /// Passes on what other processes notify of. Run it for as long as anyone waits; it ends at
+    /// once where the database has no way to tell.
+    pub async fn listen(&self) {
+        let Pools::Postgres(pool) = &self.pools else { return };
+        loop {
+            if let Err(error) = self.listen_on(pool).await {
+                tracing::warn!(%error, "listening to the database failed, trying again");
+            }
+            sleep(LISTEN_PAUSE).await;
+        }
+    }
+
+    async fn listen_on(&self, pool: &PgPool) -> Result<(), sqlx::Error> {
+        let mut listener = PgListener::connect_with(pool).await?;
+        listener.listen(NOTIFICATION_CHANNEL).await?;
+        loop {
+            // None after a lost connection: what was notified meanwhile is not known.
+            listener.try_recv().await?;
+            self.notify.notify_one();
+        }
     }
 
     /// Whether the database answers, within two seconds.
@@ -144,15 +194,20 @@ impl Db {
         matches!(timeout(PING_TIME_MAX, ping).await, Ok(Ok(_)))
     }
 
-    /// Closes all connections, after what runs on them.
+    /// Closes all connections. What still runs on them has a second to end.
     pub async fn close(&self) {
-        match &self.0 {
-            Pools::Sqlite { readers, writer } => {
-                readers.close().await;
-                writer.close().await;
+        let closing = async {
+            match &self.pools {
+                Pools::Sqlite { readers, writer } => {
+                    readers.close().await;
+                    writer.close().await;
+                }
+                Pools::Postgres(pool) => pool.close().await,
+                Pools::MySql(pool) => pool.close().await,
             }
-            Pools::Postgres(pool) => pool.close().await,
-            Pools::MySql(pool) => pool.close().await,
+        };
+        if timeout(CLOSE_TIME_MAX, closing).await.is_err() {
+            tracing::debug!("statements were cut off by closing the database");
         }
     }
 }
@@ -216,23 +271,40 @@ impl Tries {
 
 /// A transaction. Dropped without [`Tx::commit`], it is rolled back.
 #[derive(Debug)]
-pub enum Tx {
-    /// On SQLite: the only writer.
+pub struct Tx {
+    kind: TxKind,
+    notify: Arc<Notify>,
+    notifies: bool,
+}
+
+#[derive(Debug)]
+enum TxKind {
     Sqlite(Transaction<'static, Sqlite>),
-    /// On PostgreSQL.
     Postgres(Transaction<'static, Postgres>),
-    /// On MySQL or MariaDB.
     MySql(Transaction<'static, MySql>),
 }
 
 impl Tx {
     /// A statement in this transaction.
     pub fn query(&mut self, statement: Statement) -> Query<'_> {
-        match self {
-            Self::Sqlite(tx) => Query::sqlite(statement, tx.into()),
-            Self::Postgres(tx) => Query::postgres(statement, tx.into()),
-            Self::MySql(tx) => Query::mysql(statement, tx.into()),
+        match &mut self.kind {
+            TxKind::Sqlite(tx) => Query::sqlite(statement, tx.into()),
+            TxKind::Postgres(tx) => Query::postgres(statement, tx.into()),
+            TxKind::MySql(tx) => Query::mysql(statement, tx.into()),
         }
+    }
+
+    /// Wakes who waits in [`Db::notified`] when this transaction is committed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn notify(&mut self) -> Result<(), DbError> {
+        if !self.notifies && matches!(self.kind, TxKind::Postgres(_)) {
+            let notify = crate::sql!("SELECT pg_notify(?, '')");
+            self.query(notify).bind(NOTIFICATION_CHANNEL).execute().await?;
+        }
+        self.notifies = true;
+        Ok(())
     }
 
     /// Makes its changes durable.
@@ -240,18 +312,22 @@ impl Tx {
     /// # Errors
     /// Where the database is gone, or finds only now that the transaction cannot be.
     pub async fn commit(self) -> Result<(), DbError> {
-        Ok(match self {
-            Self::Sqlite(tx) => tx.commit().await,
-            Self::Postgres(tx) => tx.commit().await,
-            Self::MySql(tx) => tx.commit().await,
-        }?)
+        match self.kind {
+            TxKind::Sqlite(tx) => tx.commit().await,
+            TxKind::Postgres(tx) => tx.commit().await,
+            TxKind::MySql(tx) => tx.commit().await,
+        }?;
+        if self.notifies {
+            self.notify.notify_one();
+        }
+        Ok(())
     }
 
     async fn rollback(self) {
-        let rolled_back = match self {
-            Self::Sqlite(tx) => tx.rollback().await,
-            Self::Postgres(tx) => tx.rollback().await,
-            Self::MySql(tx) => tx.rollback().await,
+        let rolled_back = match self.kind {
+            TxKind::Sqlite(tx) => tx.rollback().await,
+            TxKind::Postgres(tx) => tx.rollback().await,
+            TxKind::MySql(tx) => tx.rollback().await,
         };
         if let Err(error) = rolled_back {
             // The database rolls back what it never saw committed; the first error says more.

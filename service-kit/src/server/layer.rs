@@ -106,10 +106,7 @@ where
             let answered = timeout(deadline, call).await;
             drop(permit);
             let status = match answered {
-                Ok(Ok(Ok(response))) => {
-                    log_answer(&response);
-                    return Ok(response);
-                }
+                Ok(Ok(Ok(response))) => return Ok(with_reason(response, domain)),
                 Ok(Ok(Err(never))) => match never {},
                 Ok(Err(_panic)) => {
                     tracing::error!(parent: &Span::current(), "a handler panicked");
@@ -127,10 +124,46 @@ where
     }
 }
 
-fn log_answer(response: &Response<Body>) {
-    // Present in the headers of an answer that is an error from the start, as in unary calls.
-    let code = response.headers().get("grpc-status").and_then(|code| code.to_str().ok());
-    tracing::debug!(grpc.status = code.unwrap_or("0"), "answered");
+/// Gives a reason to an error that has none because no handler made it: a message that is too
+/// large or cannot be decoded, a method that does not exist. Its name is that of the code.
+fn with_reason(response: Response<Body>, domain: &'static str) -> Response<Body> {
+    // In the headers where the answer is an error from the start, as in unary calls.
+    if !response.headers().contains_key("grpc-status") {
+        tracing::debug!(grpc.status = 0, "answered");
+        return response;
+    }
+    let status = Status::from_header_map(response.headers());
+    let Some(status) = status.filter(|status| status.code() != Code::Ok) else { return response };
+    tracing::debug!(grpc.status = status.code() as i32, "answered");
+    if !status.details().is_empty() {
+        return response;
+    }
+    let rejection =
+        Rejection::new(status.code(), domain, code_name(status.code()), status.message());
+    Status::from(rejection).into_http()
+}
+
+/// The name of a code (google.rpc.Code).
+const fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
 }
 
 /// The caller's deadline, at most ours. The form is `1..8 digits` and a unit

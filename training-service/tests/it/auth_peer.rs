@@ -1,13 +1,10 @@
 //! What stands in for auth-service: a server with one key of its own, and the tokens it signs.
 
 use std::{
-    convert::Infallible,
-    pin::Pin,
     sync::{
         Arc, RwLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -16,21 +13,34 @@ use aws_lc_rs::{
     signature::{Ed25519KeyPair, KeyPair},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use proto::auth::v1::{GetJwksRequest, GetJwksResponse, JsonWebKey, auth_service_server};
+use proto::auth::v1::{
+    GetJwksRequest, GetJwksResponse, JsonWebKey, Revocation, ValidateTokenRequest,
+    ValidateTokenResponse, WatchRevocationsRequest, WatchRevocationsResponse,
+    auth_service_server::{AuthService, AuthServiceServer},
+    revocation::Target,
+};
 use serde_json::{Value, json};
 use service_kit::{Clock, channel::RpcChannel};
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    time::timeout,
+};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
     Request, Response, Status,
-    body::Body,
-    server::{Grpc, NamedService},
+    codegen::BoxStream,
     transport::{Server, server::TcpIncoming},
 };
-use tonic_prost::ProstCodec;
-use tower::{Service, service_fn};
 
 /// How long a token is good for.
 pub(crate) const TOKEN_LIFETIME: Duration = Duration::from_mins(15);
+
+/// What it wants to be shown for its stream.
+pub(crate) const SERVICE_TOKEN: &str = "service-token-of-the-tests";
+
+/// The pause between two signs of life.
+const HEARTBEAT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A key pair for tokens.
 #[derive(Clone)]
@@ -98,6 +108,9 @@ pub(crate) struct AuthPeer {
 struct State {
     keys: RwLock<Vec<JsonWebKey>>,
     fails: AtomicBool,
+    /// How often it was asked about a token.
+    asked: AtomicUsize,
+    revoked: watch::Sender<Vec<Revocation>>,
 }
 
 impl AuthPeer {
@@ -105,11 +118,16 @@ impl AuthPeer {
     pub(crate) async fn start(clock: Clock) -> Self {
         let key = SigningKey::new("key-1");
         let keys = RwLock::new(vec![key.public()]);
-        let state = Arc::new(State { keys, fails: AtomicBool::new(false) });
+        let state = Arc::new(State {
+            keys,
+            fails: AtomicBool::new(false),
+            asked: AtomicUsize::new(0),
+            revoked: watch::Sender::default(),
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let server = Server::builder()
-            .add_service(KeysServer(state.clone()))
+            .add_service(AuthServiceServer::new(AuthServer(state.clone())))
             .serve_with_incoming(TcpIncoming::from(listener));
         tokio::spawn(server);
         let channel = RpcChannel::balanced(&[url.parse().expect("a URL")]);
@@ -124,6 +142,19 @@ impl AuthPeer {
     /// Whether it fails to tell its keys.
     pub(crate) fn set_failing(&self, fails: bool) {
         self.state.fails.store(fails, Ordering::SeqCst);
+    }
+
+    /// Ends the tokens of a session.
+    pub(crate) fn revoke_session(&self, session_id: &str) {
+        let target = Some(Target::SessionId(session_id.to_owned()));
+        let expires_at = (self.clock.now() + TOKEN_LIFETIME).seconds();
+        let expires_at = Some(prost_types::Timestamp { seconds: expires_at, nanos: 0 });
+        self.state.revoked.send_modify(|all| all.push(Revocation { target, expires_at }));
+    }
+
+    /// How often it was asked about a single token.
+    pub(crate) fn times_asked(&self) -> usize {
+        self.state.asked.load(Ordering::SeqCst)
     }
 
     /// The header of a good token.
@@ -153,44 +184,67 @@ impl AuthPeer {
     }
 }
 
-/// Serves `GetJwks` and no more of `auth.v1.AuthService`: the rest of that service may grow.
+/// Serves what verifiers need of `auth.v1.AuthService`; the rest answers UNIMPLEMENTED.
 #[derive(Clone)]
-struct KeysServer(Arc<State>);
+struct AuthServer(Arc<State>);
 
-impl NamedService for KeysServer {
-    const NAME: &'static str = auth_service_server::SERVICE_NAME;
-}
-
-impl Service<http::Request<Body>> for KeysServer {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+#[tonic::async_trait]
+impl AuthService for AuthServer {
+    async fn get_jwks(
+        &self,
+        _: Request<GetJwksRequest>,
+    ) -> Result<Response<GetJwksResponse>, Status> {
+        self.0.fail_if_told()?;
+        let keys = self.0.keys.read().expect("no test panics with it").clone();
+        Ok(Response::new(GetJwksResponse { keys }))
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+    async fn validate_token(
+        &self,
+        _: Request<ValidateTokenRequest>,
+    ) -> Result<Response<ValidateTokenResponse>, Status> {
+        self.0.fail_if_told()?;
+        self.0.asked.fetch_add(1, Ordering::SeqCst);
+        Ok(Response::new(ValidateTokenResponse { active: true, ..Default::default() }))
+    }
+
+    async fn watch_revocations(
+        &self,
+        request: Request<WatchRevocationsRequest>,
+    ) -> Result<Response<BoxStream<WatchRevocationsResponse>>, Status> {
+        self.0.fail_if_told()?;
+        let shown = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
+        if shown != Some(&format!("Bearer {SERVICE_TOKEN}")) {
+            return Err(Status::permission_denied("this needs the service token"));
+        }
+        let (sender, receiver) = mpsc::channel(1);
         let state = self.0.clone();
-        Box::pin(async move {
-            if !request.uri().path().ends_with("/GetJwks") {
-                return Ok(Status::unimplemented("only the keys are here").into_http());
+        tokio::spawn(async move {
+            let mut revoked = state.revoked.subscribe();
+            loop {
+                let revocations = revoked.borrow_and_update().clone();
+                let message = WatchRevocationsResponse {
+                    sequence: i64::try_from(revocations.len()).expect("few"),
+                    revocations,
+                    server_time: None,
+                    up_to_date: true,
+                };
+                let fails = state.fails.load(Ordering::SeqCst);
+                if fails || sender.send(Ok(message)).await.is_err() {
+                    return;
+                }
+                let _ = timeout(HEARTBEAT_PAUSE, revoked.changed()).await;
             }
-            let get_jwks = service_fn(|_: Request<GetJwksRequest>| {
-                let answer = state.answer();
-                async { answer }
-            });
-            Ok(Grpc::new(ProstCodec::default()).unary(get_jwks, request).await)
-        })
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 }
 
 impl State {
-    fn answer(&self) -> Result<Response<GetJwksResponse>, Status> {
+    fn fail_if_told(&self) -> Result<(), Status> {
         if self.fails.load(Ordering::SeqCst) {
             return Err(Status::unavailable("told to fail"));
         }
-        let keys = self.keys.read().expect("no test panics with it").clone();
-        Ok(Response::new(GetJwksResponse { keys }))
+        Ok(())
     }
 }

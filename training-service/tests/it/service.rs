@@ -10,6 +10,7 @@ use proto::training::v1::{
 };
 use service_kit::{
     Shutdown, StartError,
+    client::TrustedProxies,
     rejection::Rejection,
     testing::{ManualClock, TestDatabase},
 };
@@ -20,7 +21,7 @@ use tonic::{
 };
 use training_service::{Config, serve};
 
-use crate::auth_peer::AuthPeer;
+use crate::auth_peer::{AuthPeer, SERVICE_TOKEN};
 
 /// A generated client.
 pub(crate) type Client = RegistrationServiceClient<Channel>;
@@ -56,6 +57,8 @@ impl Service {
             database: database.database_url(),
             auth: auth.channel.clone(),
             token_rules: TokenRules { issuer: "pavilion".into(), audience: "pavilion".into() },
+            service_tokens: SERVICE_TOKEN.parse().expect("a service token"),
+            trusted_proxies: TrustedProxies::default(),
             clock: clock.clock(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -285,8 +285,45 @@ async fn tokens_are_judged_again_when_auth_service_is_back() {
     service.auth.set_failing(false);
     service.clock.advance(Duration::from_secs(1));
     list_with(&service, &token).await.expect("good");
-    // And keys that are known serve on through the next outage.
+}
+
+#[tokio::test]
+async fn an_ended_session_is_refused_without_a_question_to_auth_service() {
+    let database = TestDatabase::create(DatabaseKind::Sqlite).await;
+    let service = Service::start(&database).await;
+    let token = service.auth.token(7, &["user"]);
+    list_with(&service, &token).await.expect("good");
+    let asked = service.auth.times_asked();
+    service.auth.revoke_session("session-1");
+    // The news is on its way.
+    let rejection = loop {
+        match list_with(&service, &token).await {
+            Ok(()) => tokio::task::yield_now().await,
+            Err(rejection) => break rejection,
+        }
+    };
+    assert_eq!(reason(&rejection), (Code::Unauthenticated, "TOKEN_REVOKED"));
+    assert_eq!(service.auth.times_asked(), asked);
+}
+
+#[tokio::test]
+async fn news_that_are_too_old_are_asked_for_and_without_an_answer_nobody_is_let_in() {
+    let database = TestDatabase::create(DatabaseKind::Sqlite).await;
+    let service = Service::start(&database).await;
+    let token = service.auth.token(7, &["user"]);
+    list_with(&service, &token).await.expect("good");
     service.auth.set_failing(true);
-    service.clock.advance(Duration::from_mins(10));
-    list_with(&service, &token).await.expect("still good");
+    // From here on no sign of life comes, and what is known grows old.
+    let rejection = loop {
+        service.clock.advance(Duration::from_millis(300));
+        match list_with(&service, &token).await {
+            Ok(()) => tokio::task::yield_now().await,
+            Err(rejection) => break rejection,
+        }
+    };
+    assert_eq!(reason(&rejection), (Code::Unavailable, "AUTH_UNAVAILABLE"));
+    service.auth.set_failing(false);
+    let asked = service.auth.times_asked();
+    list_with(&service, &token).await.expect("asked for, and good");
+    assert!(service.auth.times_asked() > asked);
 }

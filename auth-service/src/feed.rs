@@ -1,0 +1,187 @@
+//! Following the event log: what this replica knows of it, and who waits for more.
+//!
+//! Each replica reads the log from the last number it has seen; numbers are given out in the order
+//! of commits, so that nothing is missed. It is woken by commits of this process, on PostgreSQL by
+//! those of any, and looks now and then all the same.
+
+use std::{
+    collections::VecDeque,
+    sync::{PoisonError, RwLock},
+    time::Duration,
+};
+
+use service_kit::{Clock, Timestamp};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
+
+use crate::{
+    model::{Event, EventType, Roles, UserId},
+    store::Store,
+};
+
+/// How often the log is looked at without a wake-up: the lag of a revocation that another replica
+/// commits to a database that cannot tell.
+const POLL_PAUSE: Duration = Duration::from_millis(20);
+/// Events that are read at once.
+const BATCH_MAX: i64 = 1000;
+/// What was read longer ago than this is not up to date.
+const FRESH_TIME_MAX: Duration = Duration::from_millis(400);
+
+/// What ends access tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// Its place in the log.
+    pub sequence: i64,
+    /// Which tokens.
+    pub target: RevocationTarget,
+    /// When the last of them has expired by itself.
+    pub expires_at: Timestamp,
+}
+
+/// Which access tokens are ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevocationTarget {
+    /// Those of a session.
+    Session(String),
+    /// Those of a user that carry other roles.
+    UserRoles(UserId, Roles),
+}
+
+/// A part of the revocations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// In order.
+    pub revocations: Vec<Revocation>,
+    /// All revocations up to here have been given.
+    pub sequence: i64,
+    /// Whether that is all there are.
+    pub is_last: bool,
+}
+
+/// What this replica knows of the log.
+#[derive(Debug)]
+pub struct Feed {
+    store: Store,
+    clock: Clock,
+    known: RwLock<Known>,
+    latest: watch::Sender<i64>,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// Those that have not expired, in order.
+    revocations: VecDeque<Revocation>,
+    /// The last event that was read.
+    sequence: i64,
+    /// When it was last certain that there are no later ones.
+    read_at: Instant,
+}
+
+impl Feed {
+    /// Reads what still matters of the log.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn open(store: Store, clock: Clock) -> Result<Self, service_kit::db::DbError> {
+        let read_at = Instant::now();
+        // First the end, then what leads up to it: what comes in between is read later.
+        let sequence = store.last_sequence().await?;
+        let mut revocations = VecDeque::new();
+        let mut last = 0;
+        loop {
+            let events = store.revoking_events_after(last, clock.now(), BATCH_MAX).await?;
+            let Some(event) = events.last() else { break };
+            last = event.sequence;
+            revocations.extend(
+                events.iter().filter(|one| one.sequence <= sequence).filter_map(revocation),
+            );
+        }
+        let known = RwLock::new(Known { revocations, sequence, read_at });
+        Ok(Self { store, clock, known, latest: watch::Sender::new(sequence) })
+    }
+
+    /// Follows the log. Run it for as long as the service runs.
+    pub async fn follow(&self) {
+        tokio::join!(self.store.listen(), async {
+            loop {
+                if let Err(error) = self.read_on().await {
+                    tracing::warn!(%error, "cannot read the event log");
+                }
+                tokio::select! {
+                    () = self.store.notified() => {}
+                    () = sleep(POLL_PAUSE) => {}
+                }
+            }
+        });
+    }
+
+    async fn read_on(&self) -> Result<(), service_kit::db::DbError> {
+        loop {
+            let read_at = Instant::now();
+            let sequence = *self.latest.borrow();
+            let events = self.store.events_after(sequence, BATCH_MAX).await?;
+            let is_end = events.len() < usize::try_from(BATCH_MAX).unwrap_or(usize::MAX);
+            let sequence = events.last().map_or(sequence, |event| event.sequence);
+            self.add(&events, sequence, is_end.then_some(read_at));
+            if !events.is_empty() {
+                self.latest.send_replace(sequence);
+            }
+            if is_end {
+                return Ok(());
+            }
+        }
+    }
+
+    fn add(&self, events: &[Event], sequence: i64, end_at: Option<Instant>) {
+        let now = self.clock.now();
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.revocations.extend(events.iter().filter_map(revocation));
+        known.sequence = sequence;
+        if let Some(end_at) = end_at {
+            known.read_at = end_at;
+        }
+        // They expire nearly in order: a lifetime after they were made.
+        while known.revocations.front().is_some_and(|first| first.expires_at <= now) {
+            known.revocations.pop_front();
+        }
+    }
+
+    /// Whether what is known is all there was a moment ago.
+    pub fn is_fresh(&self) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.read_at.elapsed() < FRESH_TIME_MAX
+    }
+
+    /// The revocations after `sequence` that still matter, at most `max`.
+    pub fn revocations_after(&self, sequence: i64, max: usize) -> Batch {
+        let now = self.clock.now();
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let first = known.revocations.partition_point(|one| one.sequence <= sequence);
+        let mut later = known.revocations.range(first..).filter(|one| one.expires_at > now);
+        let revocations: Vec<_> = later.by_ref().take(max).cloned().collect();
+        let is_last = later.next().is_none();
+        let sequence = match revocations.last() {
+            Some(last) if !is_last => last.sequence,
+            _ => known.sequence,
+        };
+        Batch { revocations, sequence, is_last }
+    }
+
+    /// Tells the number of each event that is read from now on, or a later one's.
+    pub fn latest(&self) -> watch::Receiver<i64> {
+        self.latest.subscribe()
+    }
+}
+
+fn revocation(event: &Event) -> Option<Revocation> {
+    let expires_at = event.details.revokes_until?;
+    let target = match (event.details.event_type, event.details.roles, event.details.user_id) {
+        (EventType::RolesChanged, Some(roles), Some(user_id)) => {
+            RevocationTarget::UserRoles(user_id, roles)
+        }
+        _ => RevocationTarget::Session(event.details.session_id.clone()?),
+    };
+    Some(Revocation { sequence: event.sequence, target, expires_at })
+}

@@ -1,0 +1,169 @@
+//! `auth.v1.UserService`.
+
+use auth_client::Caller;
+use proto::auth::v1::{
+    self as pb, DeleteUserRequest, DeleteUserResponse, GetUserRequest, GetUserResponse,
+    ListSessionsRequest, ListSessionsResponse, ListUsersRequest, ListUsersResponse,
+    RevokeSessionRequest, RevokeSessionResponse, UpdateUserRequest, UpdateUserResponse,
+    user_service_server::UserService,
+};
+use service_kit::{page::Page, rejection::Violation};
+use tonic::{Request, Response, Status, async_trait};
+
+use super::{caller, time_message};
+use crate::{
+    error::Error,
+    model::{Email, Name, Role, Roles, Session, UserChanges, UserId, Username, keep, parse_query},
+    sessions::Sessions,
+    users::Users,
+};
+
+/// The service over its rules.
+#[derive(Debug)]
+pub struct UserApi {
+    /// Managing accounts.
+    pub users: Users,
+    /// Who calls.
+    pub sessions: Sessions,
+}
+
+#[async_trait]
+impl UserService for UserApi {
+    async fn get_user(
+        &self,
+        request: Request<GetUserRequest>,
+    ) -> Result<Response<GetUserResponse>, Status> {
+        let (caller, _) = caller::user(&self.sessions, &request).await?;
+        let user = self.users.get(&caller, user_id(request.get_ref().user_id)?).await?;
+        Ok(Response::new(GetUserResponse { user: Some(user.into()) }))
+    }
+
+    async fn list_users(
+        &self,
+        request: Request<ListUsersRequest>,
+    ) -> Result<Response<ListUsersResponse>, Status> {
+        let (caller, _) = caller::user(&self.sessions, &request).await?;
+        let ListUsersRequest { page_size, page_token, query } = request.into_inner();
+        let (prefix, page) = match (parse_query(&query), Page::parse(page_size, &page_token)) {
+            (Ok(prefix), Ok(page)) => (prefix, page),
+            (prefix, page) => {
+                let violations = prefix.err().into_iter().chain(page.err().into_iter().flatten());
+                return Err(Error::Invalid(violations.collect()).into());
+            }
+        };
+        let (users, next_page_token) = self.users.list(&caller, &prefix, page).await?;
+        let users = users.into_iter().map(Into::into).collect();
+        Ok(Response::new(ListUsersResponse { users, next_page_token }))
+    }
+
+    async fn update_user(
+        &self,
+        request: Request<UpdateUserRequest>,
+    ) -> Result<Response<UpdateUserResponse>, Status> {
+        let (caller, client) = caller::user(&self.sessions, &request).await?;
+        let UpdateUserRequest { user, update_mask } = request.into_inner();
+        let user = user.unwrap_or_default();
+        let paths = update_mask.unwrap_or_default().paths;
+        let changes = parse_changes(&user, &paths).map_err(Error::Invalid)?;
+        let user = self.users.update(&caller, user_id(user.id)?, &changes, &client).await?;
+        Ok(Response::new(UpdateUserResponse { user: Some(user.into()) }))
+    }
+
+    async fn delete_user(
+        &self,
+        request: Request<DeleteUserRequest>,
+    ) -> Result<Response<DeleteUserResponse>, Status> {
+        let (caller, client) = caller::user(&self.sessions, &request).await?;
+        let id = user_id(request.get_ref().user_id)?;
+        self.users.delete(&caller, id, &client).await?;
+        Ok(Response::new(DeleteUserResponse {}))
+    }
+
+    async fn list_sessions(
+        &self,
+        request: Request<ListSessionsRequest>,
+    ) -> Result<Response<ListSessionsResponse>, Status> {
+        let (caller, _) = caller::user(&self.sessions, &request).await?;
+        let id = user_id(request.get_ref().user_id)?;
+        let sessions = self.users.sessions(&caller, id).await?;
+        let sessions = sessions.into_iter().map(|one| session_message(one, &caller)).collect();
+        Ok(Response::new(ListSessionsResponse { sessions }))
+    }
+
+    async fn revoke_session(
+        &self,
+        request: Request<RevokeSessionRequest>,
+    ) -> Result<Response<RevokeSessionResponse>, Status> {
+        let (caller, client) = caller::user(&self.sessions, &request).await?;
+        let session_id = &request.get_ref().session_id;
+        if session_id.is_empty() {
+            return Err(Error::Invalid(vec![Violation::required("session_id")]).into());
+        }
+        self.users.revoke_session(&caller, session_id, &client).await?;
+        Ok(Response::new(RevokeSessionResponse {}))
+    }
+}
+
+/// 0 is the caller.
+fn user_id(id: i64) -> Result<Option<UserId>, Error> {
+    if id < 0 {
+        let violation = Violation::new("user_id", "OUT_OF_RANGE", "user_id is negative");
+        return Err(Error::Invalid(vec![violation]));
+    }
+    Ok((id > 0).then_some(UserId(id)))
+}
+
+fn parse_changes(user: &pb::User, paths: &[String]) -> Result<UserChanges, Vec<Violation>> {
+    let mut violations = Vec::new();
+    let mut changes = UserChanges::default();
+    if paths.is_empty() {
+        violations.push(Violation::required("update_mask"));
+    }
+    for path in paths {
+        match path.as_str() {
+            "username" if user.username.is_empty() => changes.username = Some(None),
+            "username" => {
+                changes.username = keep(Username::parse(&user.username), &mut violations).map(Some);
+            }
+            "email" if user.email.is_empty() => changes.email = Some(None),
+            "email" => changes.email = keep(Email::parse(&user.email), &mut violations).map(Some),
+            "name" => changes.name = keep(Name::parse(&user.name), &mut violations),
+            "roles" => changes.roles = keep(parse_roles(&user.roles), &mut violations),
+            "disabled" => changes.disabled = Some(user.disabled),
+            _ => {
+                let description = "update_mask may name username, email, name, roles and disabled";
+                violations.push(Violation::new("update_mask", "UNKNOWN_PATH", description));
+            }
+        }
+    }
+    if violations.is_empty() { Ok(changes) } else { Err(violations) }
+}
+
+fn parse_roles(roles: &[i32]) -> Result<Roles, Violation> {
+    let known = |role: &i32| match pb::Role::try_from(*role) {
+        Ok(pb::Role::User) => Some(Role::User),
+        Ok(pb::Role::Coach) => Some(Role::Coach),
+        Ok(pb::Role::Admin) => Some(Role::Admin),
+        Ok(pb::Role::Unspecified) | Err(_) => None,
+    };
+    let all: Option<Vec<Role>> = roles.iter().map(known).collect();
+    match all {
+        Some(all) if !all.is_empty() => Ok(all.into_iter().collect()),
+        _ => {
+            let description = "roles must be one or more of ROLE_USER, ROLE_COACH, ROLE_ADMIN";
+            Err(Violation::new("roles", "INVALID_VALUE", description))
+        }
+    }
+}
+
+fn session_message(session: Session, caller: &Caller) -> pb::Session {
+    pb::Session {
+        current: session.id == caller.session_id,
+        session_id: session.id,
+        created_at: Some(time_message(session.created_at)),
+        last_used_at: Some(time_message(session.last_used_at)),
+        expires_at: Some(time_message(session.idle_expires_at)),
+        client_address: session.client.address,
+        user_agent: session.client.user_agent,
+    }
+}

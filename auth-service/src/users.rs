@@ -1,0 +1,179 @@
+//! Managing accounts: seeing, changing and deleting them.
+
+use std::time::Duration;
+
+use auth_client::Caller;
+use service_kit::{Clock, db::Constraint, page::Page};
+
+use crate::{
+    error::Error,
+    model::{ClientInfo, Session, User, UserChanges, UserId},
+    permissions::{Action, check},
+    store::{Actor, EndedSessions, EndingSessions, Store, UserChange},
+};
+
+/// The rules of managing accounts. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Users {
+    /// Where accounts are kept.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// How long an access token lives that is issued while roles change, at the most.
+    pub access_token_ttl_max: Duration,
+}
+
+impl Users {
+    /// An account; `None` is the caller's own.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`], or [`Error::UserNotFound`] to administrators alone.
+    pub async fn get(&self, caller: &Caller, id: Option<UserId>) -> Result<User, Error> {
+        let id = id.unwrap_or(UserId(caller.user_id));
+        check(caller, Action::ReadUser, Some(id))?;
+        self.store.user(id).await?.ok_or(Error::UserNotFound)
+    }
+
+    /// A page of accounts whose username or address begins with `prefix`, and the token for the
+    /// next page.
+    ///
+    /// # Errors
+    /// [`Error::RoleRequired`].
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        prefix: &str,
+        page: Page,
+    ) -> Result<(Vec<User>, String), Error> {
+        check(caller, Action::ListUsers, None)?;
+        let mut users = self.store.users(prefix, page).await?;
+        let next = page.cut(&mut users, |user| user.id.0);
+        Ok((users, next))
+    }
+
+    /// Changes an account; `None` is the caller's own.
+    ///
+    /// # Errors
+    /// [`Error::UsernameTaken`], [`Error::EmailTaken`], [`Error::LastAdmin`], and those of
+    /// [`Users::get`].
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        id: Option<UserId>,
+        changes: &UserChanges,
+        client: &ClientInfo,
+    ) -> Result<User, Error> {
+        let id = id.unwrap_or(UserId(caller.user_id));
+        let renames =
+            changes.username.is_some() || changes.email.is_some() || changes.name.is_some();
+        for (is_asked, action) in [
+            (renames, Action::RenameUser),
+            (changes.roles.is_some(), Action::SetRoles),
+            (changes.disabled.is_some(), Action::SetDisabled),
+        ] {
+            if is_asked {
+                check(caller, action, Some(id))?;
+            }
+        }
+        self.change(id, changes, Some(UserId(caller.user_id)), client).await
+    }
+
+    /// Changes an account in the name of `actor`, without asking whether it may.
+    ///
+    /// # Errors
+    /// As [`Users::update`].
+    pub async fn change(
+        &self,
+        id: UserId,
+        changes: &UserChanges,
+        actor_id: Option<UserId>,
+        client: &ClientInfo,
+    ) -> Result<User, Error> {
+        let now = self.clock.now();
+        let actor = Actor { id: actor_id, client_address: &client.address, now };
+        let tokens_until = now + self.access_token_ttl_max;
+        match self.store.update_user(id, changes, &actor, tokens_until).await {
+            Ok(UserChange::Done(user)) => Ok(user),
+            Ok(UserChange::NotFound) => Err(Error::UserNotFound),
+            Ok(UserChange::LastAdmin) => Err(Error::LastAdmin),
+            Ok(UserChange::Nameless) => Err(Error::Nameless),
+            Err(error) if error.violated() == Some(Constraint::Unique) => {
+                let username = changes.username.as_ref().and_then(Option::as_ref);
+                let email = changes.email.as_ref().and_then(Option::as_ref);
+                let taken = self.store.taken_names(username, email, Some(id)).await?;
+                Err(match taken {
+                    taken if taken.username => Error::UsernameTaken,
+                    taken if taken.email => Error::EmailTaken,
+                    // Whoever had it has just let it go.
+                    _ => Error::Contended,
+                })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Deletes an account and ends its sessions; `None` is the caller's own.
+    ///
+    /// # Errors
+    /// [`Error::LastAdmin`], and those of [`Users::get`].
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        id: Option<UserId>,
+        client: &ClientInfo,
+    ) -> Result<(), Error> {
+        let id = id.unwrap_or(UserId(caller.user_id));
+        check(caller, Action::DeleteUser, Some(id))?;
+        let actor = Actor {
+            id: Some(UserId(caller.user_id)),
+            client_address: &client.address,
+            now: self.clock.now(),
+        };
+        match self.store.delete_user(id, &actor).await? {
+            UserChange::Done(()) => Ok(()),
+            UserChange::NotFound | UserChange::Nameless => Err(Error::UserNotFound),
+            UserChange::LastAdmin => Err(Error::LastAdmin),
+        }
+    }
+
+    /// Where a user is signed in, the latest used first; `None` is the caller.
+    ///
+    /// # Errors
+    /// Those of [`Users::get`].
+    pub async fn sessions(
+        &self,
+        caller: &Caller,
+        id: Option<UserId>,
+    ) -> Result<Vec<Session>, Error> {
+        let id = id.unwrap_or(UserId(caller.user_id));
+        check(caller, Action::ListSessions, Some(id))?;
+        Ok(self.store.sessions(id, self.clock.now()).await?)
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`], for another's session too.
+    pub async fn revoke_session(
+        &self,
+        caller: &Caller,
+        session_id: &str,
+        client: &ClientInfo,
+    ) -> Result<(), Error> {
+        let found = self.store.session(session_id).await?;
+        let (session, _) = found.ok_or(Error::SessionNotFound)?;
+        // Whose session it is, and whether it is one, is nobody else's business.
+        check(caller, Action::RevokeSession, Some(session.user_id))
+            .map_err(|_| Error::SessionNotFound)?;
+        let ending = EndingSessions {
+            user_id: session.user_id,
+            which: EndedSessions::One(&session.id),
+            actor_id: Some(UserId(caller.user_id)),
+            client_address: &client.address,
+            reason: "revoked",
+            now: self.clock.now(),
+        };
+        let ended = self.store.end_sessions(&ending, &[]).await?;
+        if ended == 0 { Err(Error::SessionNotFound) } else { Ok(()) }
+    }
+}

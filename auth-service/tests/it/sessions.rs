@@ -1,0 +1,116 @@
+//! Logout, LogoutAll, ChangePassword, ListSessions, RevokeSession.
+
+use proto::auth::v1::{
+    ChangePasswordRequest, ListSessionsRequest, LogoutAllRequest, LogoutRequest,
+    RevokeSessionRequest, Session,
+};
+use service_kit::on_each_database;
+use tonic::Code;
+
+use crate::service::{PASSWORD, Service, by, refusal, violations};
+
+const NEW_PASSWORD: &str = "another password";
+
+async fn sessions(service: &Service, token: &str) -> Vec<Session> {
+    let request = by(token, ListSessionsRequest::default());
+    service.users().list_sessions(request).await.expect("a list").into_inner().sessions
+}
+
+on_each_database! {
+    async fn logout_ends_the_session_of_the_token_and_no_other(database) {
+        let service = Service::start(&database).await;
+        service.register("ann", "").await.expect("registered");
+        let one = service.login("ann", PASSWORD).await.expect("signed in");
+        let two = service.login("ann", PASSWORD).await.expect("signed in");
+        let logout = by(&one.access_token, LogoutRequest::default());
+        service.auth().logout(logout).await.expect("signed out");
+        assert!(!service.is_active(&one.access_token).await);
+        assert!(service.is_active(&two.access_token).await);
+        let refreshed = service.refresh(&one.refresh_token).await;
+        assert_eq!(refusal(refreshed).1, "REFRESH_TOKEN_INVALID");
+        let again = by(&one.access_token, LogoutRequest::default());
+        let refused = (Code::Unauthenticated, "TOKEN_REVOKED".to_owned());
+        assert_eq!(refusal(service.auth().logout(again).await), refused);
+    }
+
+    async fn logout_takes_a_refresh_token_as_well(database) {
+        let service = Service::start(&database).await;
+        service.register("ann", "").await.expect("registered");
+        let tokens = service.login("ann", PASSWORD).await.expect("signed in");
+        let request = || LogoutRequest { refresh_token: tokens.refresh_token.clone() };
+        service.auth().logout(request()).await.expect("signed out");
+        assert!(!service.is_active(&tokens.access_token).await);
+        assert_eq!(refusal(service.auth().logout(request()).await).1, "REFRESH_TOKEN_INVALID");
+        let nobody = service.auth().logout(LogoutRequest::default()).await;
+        assert_eq!(refusal(nobody), (Code::Unauthenticated, "TOKEN_MISSING".to_owned()));
+    }
+
+    async fn logout_all_ends_every_session_of_the_user_and_of_nobody_else(database) {
+        let service = Service::start(&database).await;
+        service.register("ann", "").await.expect("registered");
+        service.register("bob", "").await.expect("registered");
+        let one = service.login("ann", PASSWORD).await.expect("signed in");
+        let two = service.login("ann", PASSWORD).await.expect("signed in");
+        let bob = service.login("bob", PASSWORD).await.expect("signed in");
+        let request = by(&one.access_token, LogoutAllRequest {});
+        let answer = service.auth().logout_all(request).await.expect("signed out").into_inner();
+        assert_eq!(answer.sessions_ended, 2);
+        assert!(!service.is_active(&one.access_token).await);
+        assert!(!service.is_active(&two.access_token).await);
+        assert!(service.is_active(&bob.access_token).await);
+    }
+
+    async fn a_password_change_ends_all_other_sessions(database) {
+        let service = Service::start(&database).await;
+        service.register("ann", "").await.expect("registered");
+        let here = service.login("ann", PASSWORD).await.expect("signed in");
+        let there = service.login("ann", PASSWORD).await.expect("signed in");
+        let change = |current: &str, new: &str| {
+            by(&here.access_token, ChangePasswordRequest {
+                current_password: current.to_owned(),
+                new_password: new.to_owned(),
+            })
+        };
+        let wrong = service.auth().change_password(change("wrong", NEW_PASSWORD)).await;
+        let expected = (Code::Unauthenticated, "INVALID_CREDENTIALS".to_owned());
+        assert_eq!(refusal(wrong), expected);
+        let short = service.auth().change_password(change("", "short")).await;
+        let expected = ["current_password: REQUIRED", "new_password: TOO_SHORT"];
+        assert_eq!(violations(short), expected);
+        assert!(service.is_active(&there.access_token).await, "nothing has happened yet");
+
+        service.auth().change_password(change(PASSWORD, NEW_PASSWORD)).await.expect("changed");
+        assert!(service.is_active(&here.access_token).await);
+        assert!(!service.is_active(&there.access_token).await);
+        assert_eq!(refusal(service.login("ann", PASSWORD).await).1, "INVALID_CREDENTIALS");
+        service.login("ann", NEW_PASSWORD).await.expect("signed in");
+    }
+
+    async fn one_sees_where_one_is_signed_in_and_can_end_it_from_afar(database) {
+        let service = Service::start(&database).await;
+        service.register("ann", "").await.expect("registered");
+        service.register("bob", "").await.expect("registered");
+        let here = service.login("ann", PASSWORD).await.expect("signed in");
+        let there = service.login("ann", PASSWORD).await.expect("signed in");
+        let bob = service.login("bob", PASSWORD).await.expect("signed in");
+        let list = sessions(&service, &here.access_token).await;
+        assert_eq!(list.len(), 2);
+        assert_eq!(list.iter().filter(|one| one.current).count(), 1);
+        assert!(list.iter().all(|one| one.client_address == "127.0.0.1"));
+        assert!(list.iter().all(|one| one.user_agent.contains("tonic")), "{list:?}");
+        let other = list.iter().find(|one| !one.current).expect("the other one");
+        let revoke = |token: &str, session_id: &str| {
+            by(token, RevokeSessionRequest { session_id: session_id.to_owned() })
+        };
+        let not_found = (Code::NotFound, "SESSION_NOT_FOUND".to_owned());
+        let by_bob = revoke(&bob.access_token, &other.session_id);
+        assert_eq!(refusal(service.users().revoke_session(by_bob).await), not_found);
+        let by_ann = revoke(&here.access_token, &other.session_id);
+        service.users().revoke_session(by_ann).await.expect("ended");
+        assert!(!service.is_active(&there.access_token).await);
+        let again = revoke(&here.access_token, &other.session_id);
+        assert_eq!(refusal(service.users().revoke_session(again).await), not_found);
+        let nothing = service.users().revoke_session(revoke(&here.access_token, "")).await;
+        assert_eq!(violations(nothing), ["session_id: REQUIRED"]);
+    }
+}
