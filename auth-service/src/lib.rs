@@ -24,7 +24,7 @@ mod tokens;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use auth_client::TokenRules;
+use auth_client::{Algorithm, TokenRules};
 use clap::Args;
 use proto::auth::v1::auth_service_server::AuthServiceServer;
 use service_kit::{
@@ -42,7 +42,7 @@ use grpc::AuthApi;
 use model::PasswordPolicy;
 use passwords::Passwords;
 use sessions::{Lifetimes, Sessions};
-use signing_keys::SigningKeys;
+use signing_keys::{KeyKeeper, KeyPolicy, SigningKeys};
 use store::{MIGRATIONS, Store};
 use tokens::TokenIssuer;
 
@@ -78,6 +78,22 @@ pub struct Settings {
         value_parser = duration
     )]
     pub access_token_ttl: Duration,
+
+    /// What new access tokens are signed with: EdDSA, ES256 or RS256.
+    #[arg(long, env = "TOKEN_ALGORITHM", value_name = "TOKEN_ALGORITHM", default_value = "EdDSA")]
+    pub token_algorithm: Algorithm,
+
+    /// How long a key signs before the next one takes over, at least 1h and ACCESS_TOKEN_TTL.
+    // NIST SP 800-57 part 1 (section 5.3.6) allows a signing key one to three years. A quarter
+    // is what a stolen key is worth at most, and makes rotation a thing that is known to work.
+    #[arg(
+        long,
+        env = "SIGNING_KEY_ROTATION",
+        value_name = "SIGNING_KEY_ROTATION",
+        default_value = "90d",
+        value_parser = signing_keys::rotation_age
+    )]
+    pub signing_key_rotation: Duration,
 
     /// How long a session lives without being refreshed.
     #[arg(
@@ -135,6 +151,10 @@ pub struct Config {
     pub token_rules: TokenRules,
     /// How long an access token is good.
     pub access_token_ttl: Duration,
+    /// What new access tokens are signed with.
+    pub token_algorithm: Algorithm,
+    /// How long a key signs before the next one takes over.
+    pub signing_key_rotation: Duration,
     /// How long a session lives without being refreshed.
     pub refresh_token_ttl: Duration,
     /// How long a session lives, refreshed or not.
@@ -163,6 +183,10 @@ impl Config {
         token_rules: TokenRules,
         common: &Common,
     ) -> Result<Self, StartError> {
+        if settings.signing_key_rotation < settings.access_token_ttl {
+            let message = "shorter than ACCESS_TOKEN_TTL: keys would pile up";
+            return Err(StartError::setting("SIGNING_KEY_ROTATION", message));
+        }
         let data_dir = common.create_data_dir()?;
         let entropy = Entropy::system();
         Ok(Self {
@@ -172,6 +196,8 @@ impl Config {
                 .unwrap_or_else(|| DatabaseUrl::embedded(&data_dir.join("auth.db"))),
             token_rules,
             access_token_ttl: settings.access_token_ttl,
+            token_algorithm: settings.token_algorithm,
+            signing_key_rotation: settings.signing_key_rotation,
             refresh_token_ttl: settings.refresh_token_ttl,
             session_ttl_max: settings.session_ttl_max,
             refresh_grace: settings.refresh_grace,
@@ -181,6 +207,21 @@ impl Config {
             clock: Clock::system(),
             entropy,
         })
+    }
+
+    /// What changes the signing keys in `store`.
+    fn key_keeper(&self, store: Store) -> KeyKeeper {
+        KeyKeeper {
+            store,
+            secret: self.secret_key.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            policy: KeyPolicy {
+                algorithm: self.token_algorithm,
+                rotation: self.signing_key_rotation,
+                token_ttl: self.access_token_ttl,
+            },
+        }
     }
 }
 
@@ -196,8 +237,7 @@ pub async fn serve(
     let Config { clock, entropy, .. } = &config;
     let db = Db::open("AUTH_DATABASE_URL", &config.database, MIGRATIONS).await?;
     let store = Store::new(db.clone());
-    let keys = SigningKeys::load_or_create(&store, &config.secret_key, clock, entropy).await?;
-    let keys = Arc::new(keys);
+    let keys = Arc::new(SigningKeys::start(config.key_keeper(store.clone())).await?);
     let passwords = Passwords::start(&config.passwords, entropy)?;
     let issuer = TokenIssuer::new(
         config.token_rules.clone(),
@@ -222,14 +262,17 @@ pub async fn serve(
             clock: clock.clone(),
             entropy: entropy.clone(),
         },
-        keys,
+        keys: keys.clone(),
         password_policy: PasswordPolicy { chars_min: config.password_chars_min },
     };
-    let served = Services::new(DOMAIN, proto::FILE_DESCRIPTOR_SET)
+    let serving = Services::new(DOMAIN, proto::FILE_DESCRIPTOR_SET)
         .trusting(config.trusted_proxies)
         .with(AuthServiceServer::new(api).max_decoding_message_size(MESSAGE_BYTES_MAX))
-        .serve(db.clone(), listener, shutdown)
-        .await;
+        .serve(db.clone(), listener, shutdown);
+    let served = tokio::select! {
+        served = serving => served,
+        never = Box::pin(keys.keep()) => match never {},
+    };
     db.close().await;
     served
 }

@@ -79,7 +79,8 @@ impl AuthService for AuthApi {
         &self,
         _: Request<GetJwksRequest>,
     ) -> Result<Response<GetJwksResponse>, Status> {
-        let keys = self.keys.public().iter().map(auth_client::PublicKey::to_jwk).collect();
+        let ring = self.keys.published().await;
+        let keys = ring.public().iter().map(auth_client::PublicKey::to_jwk).collect();
         Ok(Response::new(GetJwksResponse { keys }))
     }
 }
