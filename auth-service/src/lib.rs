@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `grpc` | the RPCs: translate in, call one rule, translate out | proto, model, rules, error |
 //! | `accounts`, `sessions`, `signing_keys` | the rules | model, store, passwords, tokens |
+//! | `commands` | what an operator does beside the service: `auth-service keys ...` | rules, store |
 //! | `passwords` | the hashing pool | model |
 //! | `tokens` | access and refresh tokens | model |
 //! | `model` | what all of it speaks of, parsed at the edge | nothing else here |
@@ -13,6 +14,7 @@
 //! [`serve`] is the one door: for `main`, for `pavilion` and for the tests.
 
 mod accounts;
+mod commands;
 mod error;
 mod grpc;
 mod model;
@@ -46,6 +48,7 @@ use signing_keys::{KeyKeeper, KeyPolicy, SigningKeys};
 use store::{MIGRATIONS, Store};
 use tokens::TokenIssuer;
 
+pub use commands::{Command, KeysCommand};
 pub use passwords::Settings as PasswordSettings;
 
 /// The settings that only auth-service reads.

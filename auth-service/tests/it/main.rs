@@ -5,4 +5,5 @@ mod accounts;
 mod lifecycle;
 mod login;
 mod service;
+mod signing_keys;
 mod validate_token;
