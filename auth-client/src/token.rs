@@ -109,7 +109,7 @@ pub struct VerifiedToken {
 }
 
 /// The parts of a token that was taken apart but not judged yet.
-pub(crate) struct UnverifiedToken<'t> {
+pub struct UnverifiedToken<'t> {
     message: &'t str,
     payload: &'t str,
     signature: &'t str,
@@ -131,7 +131,7 @@ impl<'t> UnverifiedToken<'t> {
     ///
     /// # Errors
     /// Where it is not of the form that auth-service issues.
-    pub(crate) fn parse(token: &'t str) -> Result<Self, Refusal> {
+    pub fn parse(token: &'t str) -> Result<Self, Refusal> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(Refusal::Malformed);
         }
@@ -155,7 +155,7 @@ impl<'t> UnverifiedToken<'t> {
     }
 
     /// The key that it says it was signed with.
-    pub(crate) fn key_id(&self) -> &str {
+    pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
@@ -163,7 +163,7 @@ impl<'t> UnverifiedToken<'t> {
     ///
     /// # Errors
     /// The first thing that is wrong: signature, form, claims, lifetime, in this order.
-    pub(crate) fn verify(
+    pub fn verify(
         &self,
         keys: &KeySet,
         rules: &TokenRules,

@@ -55,6 +55,8 @@ struct Inner {
 struct Fetched {
     tried_at: Option<Timestamp>,
     succeeded: bool,
+    /// The version of the keys that the stream told of when they were last fetched.
+    version: Option<i64>,
 }
 
 impl Verifier {
@@ -182,7 +184,13 @@ impl Verifier {
                 return Ok(());
             }
             let now = self.0.clock.now();
+            let keys_version = message.keys_version;
             self.change_revocations(|known| known.apply(message, now));
+            let mut fetched = self.0.fetched.lock().await;
+            if fetched.version != Some(keys_version) {
+                self.fetch_keys(&mut fetched).await;
+                fetched.version = fetched.succeeded.then_some(keys_version);
+            }
         }
         Err(Status::deadline_exceeded("no sign of life"))
     }

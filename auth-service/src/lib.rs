@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `grpc` | the RPCs: translate in, call one rule, translate out | proto, model, rules, error |
 //! | `accounts`, `sessions`, `signing_keys` | the rules | model, store, passwords, tokens |
+//! | `commands` | what an operator does beside the service: `auth-service keys ...` | rules, store |
 //! | `passwords` | the hashing pool | model |
 //! | `tokens` | access and refresh tokens | model |
 //! | `model` | what all of it speaks of, parsed at the edge | nothing else here |
@@ -13,6 +14,7 @@
 //! [`serve`] is the one door: for `main`, for `pavilion` and for the tests.
 
 mod accounts;
+mod commands;
 mod error;
 mod events;
 mod feed;
@@ -29,7 +31,7 @@ mod users;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use auth_client::TokenRules;
+use auth_client::{Algorithm, TokenRules};
 use clap::Args;
 use proto::auth::v1::{
     auth_service_server::AuthServiceServer, event_service_server::EventServiceServer,
@@ -55,11 +57,12 @@ use housekeeping::keep_tidy;
 use model::PasswordPolicy;
 use passwords::Passwords;
 use sessions::{Lifetimes, Sessions};
-use signing_keys::SigningKeys;
+use signing_keys::{KeyKeeper, KeyPolicy, SigningKeys};
 use store::{MIGRATIONS, Store};
 use tokens::TokenIssuer;
 use users::Users;
 
+pub use commands::{Command, KeysCommand};
 pub use passwords::Settings as PasswordSettings;
 
 /// The settings that only auth-service reads.
@@ -92,6 +95,22 @@ pub struct Settings {
         value_parser = duration
     )]
     pub access_token_ttl: Duration,
+
+    /// What new access tokens are signed with: EdDSA, ES256 or RS256.
+    #[arg(long, env = "TOKEN_ALGORITHM", value_name = "TOKEN_ALGORITHM", default_value = "EdDSA")]
+    pub token_algorithm: Algorithm,
+
+    /// How long a key signs before the next one takes over, at least 1h and ACCESS_TOKEN_TTL.
+    // NIST SP 800-57 part 1 (section 5.3.6) allows a signing key one to three years. A quarter
+    // is what a stolen key is worth at most, and makes rotation a thing that is known to work.
+    #[arg(
+        long,
+        env = "SIGNING_KEY_ROTATION",
+        value_name = "SIGNING_KEY_ROTATION",
+        default_value = "90d",
+        value_parser = signing_keys::rotation_age
+    )]
+    pub signing_key_rotation: Duration,
 
     /// How long a session lives without being refreshed.
     #[arg(
@@ -159,6 +178,10 @@ pub struct Config {
     pub token_rules: TokenRules,
     /// How long an access token is good.
     pub access_token_ttl: Duration,
+    /// What new access tokens are signed with.
+    pub token_algorithm: Algorithm,
+    /// How long a key signs before the next one takes over.
+    pub signing_key_rotation: Duration,
     /// How long a session lives without being refreshed.
     pub refresh_token_ttl: Duration,
     /// How long a session lives, refreshed or not.
@@ -192,6 +215,10 @@ impl Config {
         service_tokens: ServiceTokens,
         common: &Common,
     ) -> Result<Self, StartError> {
+        if settings.signing_key_rotation < settings.access_token_ttl {
+            let message = "shorter than ACCESS_TOKEN_TTL: keys would pile up";
+            return Err(StartError::setting("SIGNING_KEY_ROTATION", message));
+        }
         let data_dir = common.create_data_dir()?;
         let entropy = Entropy::system();
         Ok(Self {
@@ -201,6 +228,8 @@ impl Config {
                 .unwrap_or_else(|| DatabaseUrl::embedded(&data_dir.join("auth.db"))),
             token_rules,
             access_token_ttl: settings.access_token_ttl,
+            token_algorithm: settings.token_algorithm,
+            signing_key_rotation: settings.signing_key_rotation,
             refresh_token_ttl: settings.refresh_token_ttl,
             session_ttl_max: settings.session_ttl_max,
             refresh_grace: settings.refresh_grace,
@@ -212,6 +241,21 @@ impl Config {
             clock: Clock::system(),
             entropy,
         })
+    }
+
+    /// What changes the signing keys in `store`.
+    fn key_keeper(&self, store: Store) -> KeyKeeper {
+        KeyKeeper {
+            store,
+            secret: self.secret_key.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            policy: KeyPolicy {
+                algorithm: self.token_algorithm,
+                rotation: self.signing_key_rotation,
+                token_ttl: self.access_token_ttl,
+            },
+        }
     }
 }
 
@@ -232,8 +276,7 @@ pub async fn serve(
     let opening = Box::pin(Db::open("AUTH_DATABASE_URL", &config.database, MIGRATIONS));
     let Some(db) = shutdown.unless_begun(opening).await.transpose()? else { return Ok(()) };
     let store = Store::new(db.clone());
-    let keys = SigningKeys::load_or_create(&store, &config.secret_key, clock, entropy).await?;
-    let keys = Arc::new(keys);
+    let keys = Arc::new(SigningKeys::start(config.key_keeper(store.clone())).await?);
     let passwords = Passwords::start(&config.passwords, entropy)?;
     let issuer = TokenIssuer::new(
         config.token_rules.clone(),
@@ -263,7 +306,7 @@ pub async fn serve(
     let auth = AuthApi {
         accounts: Accounts::new(store.clone(), passwords, clock.clone()),
         sessions: sessions.clone(),
-        keys,
+        keys: keys.clone(),
         password_policy: PasswordPolicy { chars_min: config.password_chars_min },
         feed: feed.clone(),
         service_tokens: config.service_tokens.clone(),
@@ -287,6 +330,7 @@ pub async fn serve(
 
     let mut background = JoinSet::new();
     background.spawn(async move { feed.follow().await });
+    background.spawn(async move { match keys.keep().await {} });
     background.spawn(keep_tidy(store, clock.clone(), config.event_retention));
     let served = Services::new(DOMAIN, proto::FILE_DESCRIPTOR_SET)
         .trusting(config.trusted_proxies)

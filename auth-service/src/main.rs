@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use auth_client::TokenRules;
-use auth_service::{Config, Settings, serve};
+use auth_service::{Command, Config, Settings, serve};
 use clap::Parser;
 use service_kit::{
     process::{CommandLine, run},
@@ -14,10 +14,12 @@ use service_kit::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Accounts, sessions and tokens over gRPC.
+/// Accounts, sessions and tokens over gRPC; serves unless a command is given.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
@@ -36,8 +38,13 @@ impl CommandLine for Cli {
 
 fn main() -> ExitCode {
     run("auth-service", async |cli: Cli, shutdown| {
-        let listener = bind("AUTH_ADDR", cli.settings.auth_addr).await?;
-        let config = Config::new(cli.settings, cli.token_rules, cli.service_tokens, &cli.common)?;
+        let Cli { command, settings, token_rules, service_tokens, common } = cli;
+        let address = settings.auth_addr;
+        let config = Config::new(settings, token_rules, service_tokens, &common)?;
+        if let Some(command) = command {
+            return command.run(&config, shutdown).await;
+        }
+        let listener = bind("AUTH_ADDR", address).await?;
         serve(config, listener, shutdown).await
     })
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use auth_client::{Caller, Refusal, TokenRules, token, token::VerifiedToken};
+use auth_client::{Caller, Refusal, TokenRules, token::VerifiedToken};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use service_kit::{Clock, Entropy, Timestamp};
 
@@ -88,7 +88,7 @@ impl Sessions {
             // Changed, disabled or deleted while the password was hashed.
             return Err(Error::InvalidCredentials);
         }
-        let tokens = self.issuer.issue(&user, &session, self.keys.active())?;
+        let tokens = self.issuer.issue(&user, &session, &self.keys.active())?;
         Ok((user, tokens))
     }
 
@@ -137,14 +137,14 @@ impl Sessions {
                     ..session
                 };
                 if self.store.rotate_session(&rotated).await? {
-                    return self.issuer.issue(&user, &rotated, self.keys.active());
+                    return self.issuer.issue(&user, &rotated, &self.keys.active());
                 }
                 // Another was quicker: look again.
                 continue;
             }
             let is_previous = counter.checked_add(1) == Some(session.counter);
             if is_previous && now < session.last_used_at + self.lifetimes.refresh_grace {
-                return self.issuer.issue(&user, &session, self.keys.active());
+                return self.issuer.issue(&user, &session, &self.keys.active());
             }
             if counter > session.counter {
                 // Issued by a database that this one is an older copy of.
@@ -253,7 +253,7 @@ impl Sessions {
     /// [`Error::Token`] with the reason, or those of the database.
     pub async fn judge(&self, access_token: &str) -> Result<ActiveToken, Error> {
         let now = self.clock.now();
-        let token = token::verify(access_token, self.keys.verifying(), &self.rules, now)?;
+        let token = self.keys.verify(access_token, &self.rules, now).await?;
         let found = self.store.session(&token.session_id).await?;
         let (session, user) = found.ok_or(Refusal::Revoked)?;
         let is_good = session.user_id.0 == token.user_id

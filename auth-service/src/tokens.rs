@@ -8,7 +8,7 @@ use auth_client::{
 };
 use aws_lc_rs::hmac;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use jsonwebtoken::Header;
+use serde_json::json;
 use service_kit::{Clock, Entropy, secret::SecretKey};
 
 use crate::{
@@ -81,15 +81,8 @@ impl TokenIssuer {
             client_id: CLIENT_ID.to_owned(),
             roles: user.roles.iter().map(|role| role.as_str().to_owned()).collect(),
         };
-        let header = Header {
-            typ: Some(TOKEN_TYPE.to_owned()),
-            kid: Some(key.key_id.clone()),
-            ..Header::new(key.algorithm.into())
-        };
-        let access_token = jsonwebtoken::encode(&header, &claims, &key.private)
-            .map_err(|error| Error::Internal(format!("signing a token: {error}")))?;
         Ok(TokenPair {
-            access_token,
+            access_token: sign(&claims, key)?,
             refresh_token: self.refresh_token(session),
             expires_in: self.access_token_ttl,
         })
@@ -119,6 +112,21 @@ impl TokenIssuer {
     pub fn access_token_ttl(&self) -> Duration {
         self.access_token_ttl
     }
+}
+
+/// A JWT in the compact form (RFC 7515 section 7.1).
+fn sign(claims: &Claims, key: &SigningKey) -> Result<String, Error> {
+    let failed = |error: &dyn std::fmt::Display| Error::Internal(format!("signing: {error}"));
+    let header = json!({
+        "typ": TOKEN_TYPE,
+        "alg": key.algorithm.as_str(),
+        "kid": key.key_id,
+    });
+    let claims = serde_json::to_vec(claims).map_err(|error| failed(&error))?;
+    let base64url = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+    let message = format!("{}.{}", base64url(header.to_string().as_bytes()), base64url(&claims));
+    let signature = key.sign(message.as_bytes()).map_err(|error| failed(&error))?;
+    Ok(format!("{message}.{}", base64url(&signature)))
 }
 
 /// What a refresh token says.

@@ -156,7 +156,7 @@ impl AuthService for AuthApi {
         caller::service(&self.service_tokens, &request)?;
         let cursor = request.get_ref().after_sequence;
         let clock = self.sessions.clock.clone();
-        let source = RevocationSource::new(self.feed.clone(), clock, cursor);
+        let source = RevocationSource::new(self.feed.clone(), self.keys.clone(), clock, cursor);
         Ok(Response::new(self.watchers.start(source)?))
     }
 
@@ -164,7 +164,8 @@ impl AuthService for AuthApi {
         &self,
         _: Request<GetJwksRequest>,
     ) -> Result<Response<GetJwksResponse>, Status> {
-        let keys = self.keys.public().iter().map(auth_client::PublicKey::to_jwk).collect();
+        let ring = self.keys.published().await;
+        let keys = ring.public().iter().map(auth_client::PublicKey::to_jwk).collect();
         Ok(Response::new(GetJwksResponse { keys }))
     }
 }

@@ -11,6 +11,7 @@ use super::{role_message, time_message, watching::Source};
 use crate::{
     error::Error,
     feed::{Feed, Revocation, RevocationTarget},
+    signing_keys::SigningKeys,
 };
 
 /// Revocations in one message.
@@ -21,6 +22,7 @@ const HEARTBEAT_PAUSE: Duration = Duration::from_millis(200);
 /// The revocations after a cursor, and signs of life.
 pub struct RevocationSource {
     feed: Arc<Feed>,
+    keys: Arc<SigningKeys>,
     clock: Clock,
     latest: watch::Receiver<i64>,
     cursor: i64,
@@ -30,12 +32,12 @@ pub struct RevocationSource {
 
 impl RevocationSource {
     /// Begins after `cursor`.
-    pub fn new(feed: Arc<Feed>, clock: Clock, cursor: i64) -> Self {
+    pub fn new(feed: Arc<Feed>, keys: Arc<SigningKeys>, clock: Clock, cursor: i64) -> Self {
         let mut heartbeat = time::interval(HEARTBEAT_PAUSE);
         heartbeat.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         heartbeat.reset();
         let latest = feed.latest();
-        Self { feed, clock, latest, cursor, is_first: true, heartbeat }
+        Self { feed, keys, clock, latest, cursor, is_first: true, heartbeat }
     }
 }
 
@@ -56,6 +58,7 @@ impl Source for RevocationSource {
                     sequence: batch.sequence,
                     server_time: Some(time_message(self.clock.now())),
                     up_to_date: batch.is_last && self.feed.is_fresh(),
+                    keys_version: self.keys.ring().version(),
                 });
             }
             tokio::select! {

@@ -4,6 +4,7 @@ mod account;
 mod event;
 mod password;
 mod session;
+mod signing_key;
 
 use service_kit::rejection::Violation;
 
@@ -15,6 +16,7 @@ pub use auth_client::{Role, Roles};
 pub use event::{Event, EventFilter, EventType, NewEvent};
 pub use password::{Password, PasswordPolicy};
 pub use session::{ClientInfo, Session};
+pub use signing_key::KeyState;
 
 /// Puts the violation of `parsed`, if it is one, to the others.
 pub fn keep<T>(parsed: Result<T, Violation>, violations: &mut Vec<Violation>) -> Option<T> {

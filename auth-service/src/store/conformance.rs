@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use auth_client::Algorithm;
 use service_kit::{Timestamp, db::Constraint, on_each_database};
 
 use super::{
-    EndedSessions, EndingSessions, MIGRATIONS, NewUserRow, SigningKeyRow, Store, users::TakenNames,
+    EndedSessions, EndingSessions, KeyChanges, MIGRATIONS, NewUserRow, SigningKeyRow, Store,
+    users::TakenNames,
 };
 use crate::model::{
-    ClientInfo, Email, Identifier, Name, Role, Roles, Session, User, UserId, Username,
+    ClientInfo, Email, Identifier, KeyState, Name, Role, Roles, Session, User, UserId, Username,
 };
 
 async fn store(database: &service_kit::testing::TestDatabase) -> Store {
@@ -218,23 +220,39 @@ on_each_database! {
         assert_eq!(seen, (1..=121).collect::<Vec<_>>(), "in order, none missing, none twice");
     }
 
-    async fn only_one_key_is_active(database) {
+    async fn only_one_key_is_active_and_one_next(database) {
         let store = store(&database).await;
-        let key = |kid: &str, is_active| SigningKeyRow {
+        let key = |kid: &str, state| SigningKeyRow {
             kid: kid.to_owned(),
-            is_active,
+            algorithm: Algorithm::Es256,
+            state,
             private_key: vec![0, 255, 128],
             created_at: NOW,
+            active_since: (state == KeyState::Active).then_some(NOW),
+            retired_at: (state == KeyState::Retired).then_some(NOW),
+            token_ttl: Duration::from_micros(1),
         };
-        store.insert_signing_key(&key("a", true)).await.expect("the first");
-        let error = store.insert_signing_key(&key("b", true)).await.expect_err("a second");
-        assert_eq!(error.violated(), Some(Constraint::Unique));
-        for kid in ["c", "d"] {
-            store.insert_signing_key(&key(kid, false)).await.expect("not active");
+        let insert = async |kid: &str, state| {
+            let insert = vec![key(kid, state)];
+            let changes = KeyChanges { insert, ..KeyChanges::default() };
+            store.change_signing_keys(NOW, |_| (changes.clone(), ())).await
+        };
+        for (first, second, state) in [("a", "b", KeyState::Active), ("c", "d", KeyState::Next)] {
+            insert(first, state).await.expect("the first");
+            let error = insert(second, state).await.expect_err("a second");
+            assert_eq!(error.violated(), Some(Constraint::Unique));
+        }
+        for kid in ["e", "f"] {
+            insert(kid, KeyState::Retired).await.expect("any number");
         }
         let keys = store.signing_keys().await.expect("read");
-        let active: Vec<_> = keys.iter().map(|key| (key.kid.as_str(), key.is_active)).collect();
-        assert_eq!(active, [("a", true), ("c", false), ("d", false)]);
-        assert_eq!(keys[0].private_key, [0, 255, 128]);
+        let stored = [
+            key("a", KeyState::Active),
+            key("c", KeyState::Next),
+            key("e", KeyState::Retired),
+            key("f", KeyState::Retired),
+        ];
+        assert_eq!(keys, stored);
+        assert_eq!(store.signing_key_version().await.expect("read"), 4, "one for each change");
     }
 }

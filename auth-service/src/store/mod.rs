@@ -13,13 +13,14 @@ use service_kit::db::{Db, Migrations};
 
 pub use managing::{Actor, UserChange};
 pub use sessions::{EndedSessions, EndingSessions};
-pub use signing_keys::SigningKeyRow;
+pub use signing_keys::{KeyChanges, SigningKeyRow};
 pub use users::NewUserRow;
 
 /// The schema, oldest migration first.
 pub const MIGRATIONS: Migrations = service_kit::migrations!("auth":
     1 "0001_accounts",
     2 "0002_events",
+    5 "0005_signing_key_states",
 );
 
 /// The tables of auth-service. Cheap to clone.

@@ -9,5 +9,6 @@ mod refresh;
 mod revocations;
 mod service;
 mod sessions;
+mod signing_keys;
 mod users;
 mod validate_token;

@@ -40,6 +40,8 @@ pub fn config(database: &TestDatabase, clock: &ManualClock) -> Config {
             audience: "pavilion".to_owned(),
         },
         access_token_ttl: Duration::from_mins(15),
+        token_algorithm: auth_client::Algorithm::EdDsa,
+        signing_key_rotation: Duration::from_hours(90 * 24),
         refresh_token_ttl: Duration::from_hours(30 * 24),
         session_ttl_max: Duration::from_hours(365 * 24),
         refresh_grace: Duration::from_secs(30),

@@ -53,7 +53,7 @@ on_each_database! {
         service.register("ann", "").await.expect("registered");
         let token = service.login("ann", PASSWORD).await.expect("signed in").access_token;
         let keys = service.auth().get_jwks(GetJwksRequest {}).await.expect("keys").into_inner();
-        let [key] = &keys.keys[..] else { panic!("one key") };
+        let [key, _next] = &keys.keys[..] else { panic!("two keys") };
         assert_eq!(
             (&*key.kty, &*key.crv, &*key.alg, &*key.r#use),
             ("OKP", "Ed25519", "EdDSA", "sig")

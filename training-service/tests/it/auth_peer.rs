@@ -228,6 +228,7 @@ impl AuthService for AuthServer {
                     revocations,
                     server_time: None,
                     up_to_date: true,
+                    keys_version: 1,
                 };
                 let fails = state.fails.load(Ordering::SeqCst);
                 if fails || sender.send(Ok(message)).await.is_err() {

@@ -1,0 +1,46 @@
+//! What an operator does beside the service, on the same database and with the same settings.
+
+mod keys;
+
+use std::io::Write;
+
+use clap::Subcommand;
+use service_kit::{Shutdown, StartError};
+
+use crate::Config;
+
+pub use keys::KeysCommand;
+
+/// What to do instead of serving.
+#[derive(Subcommand, Clone, Debug)]
+pub enum Command {
+    /// The keys that access tokens are signed with.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+}
+
+impl Command {
+    /// Does it and prints what came of it; a shutdown ends it halfway, which leaves nothing half
+    /// done in the database.
+    ///
+    /// # Errors
+    /// In a line for a person.
+    pub async fn run(self, config: &Config, shutdown: Shutdown) -> Result<(), StartError> {
+        let text = tokio::select! {
+            done = self.execute(config) => done?,
+            () = shutdown.begun() => return Err(StartError::other("interrupted")),
+        };
+        let printed = std::io::stdout().write_all(text.as_bytes());
+        printed.map_err(|error| StartError::other(format!("standard output: {error}")))
+    }
+
+    /// Does it and returns what is to be printed.
+    ///
+    /// # Errors
+    /// In a line for a person.
+    pub async fn execute(self, config: &Config) -> Result<String, StartError> {
+        match self {
+            Self::Keys(command) => command.execute(config).await,
+        }
+    }
+}
