@@ -14,7 +14,7 @@ pub use keys::KeysCommand;
 /// What to do instead of serving.
 #[derive(Subcommand, Clone, Debug)]
 pub enum Command {
-    /// The keys that access tokens are signed with.
+    /// The keys that access tokens are signed with. Give it the settings of the service.
     #[command(subcommand)]
     Keys(KeysCommand),
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that lacks something fails")]
 
 mod accounts;
+mod keys_command;
 mod lifecycle;
 mod login;
 mod service;
