@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     model::{ClientInfo, NewAccount, Role, Roles, User},
     passwords::Passwords,
-    store::{NewUserRow, Store},
+    store::{Maker, NewUserRow, Store},
 };
 
 /// How often making an account is tried while others take and free its names.
@@ -31,6 +31,20 @@ impl Accounts {
     /// # Errors
     /// [`Error::UsernameTaken`] before [`Error::EmailTaken`].
     pub async fn register(&self, new: NewAccount, client: &ClientInfo) -> Result<User, Error> {
+        self.create(new, Roles::from_iter([Role::User]), Maker::Owner, client).await
+    }
+
+    /// Makes an account with `roles`.
+    ///
+    /// # Errors
+    /// As [`Accounts::register`].
+    pub async fn create(
+        &self,
+        new: NewAccount,
+        roles: Roles,
+        maker: Maker,
+        client: &ClientInfo,
+    ) -> Result<User, Error> {
         // Before the hash, which is the expensive part, and again after a lost race.
         self.refuse_taken_names(&new).await?;
         let password_hash = self.passwords.hash(new.password.clone()).await?;
@@ -39,7 +53,8 @@ impl Accounts {
             email: new.email.as_ref(),
             name: &new.name,
             password_hash: &password_hash,
-            roles: Roles::from_iter([Role::User]),
+            roles,
+            maker,
             created_at: self.clock.now(),
             client_address: &client.address,
         };

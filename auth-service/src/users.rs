@@ -24,6 +24,19 @@ pub struct Users {
 }
 
 impl Users {
+    /// Replaces a password in the name of the operator, and ends all sessions.
+    ///
+    /// # Errors
+    /// [`Error::Contended`] where it was changed meanwhile.
+    pub async fn set_password(&self, id: UserId, old: &str, new: &str) -> Result<(), Error> {
+        let actor = Actor { id: None, client_address: "", now: self.clock.now() };
+        let all = EndedSessions::All;
+        if self.store.change_password(id, old, new, all, &actor).await? {
+            return Ok(());
+        }
+        Err(Error::Contended)
+    }
+
     /// An account; `None` is the caller's own.
     ///
     /// # Errors

@@ -1,16 +1,17 @@
 //! `auth-service keys list|rotate|revoke`.
 
-use std::fmt::Write;
-
 use clap::Subcommand;
-use service_kit::{StartError, Timestamp, db::Db};
+use service_kit::{StartError, db::Db};
 
+use super::table::{row, time};
 use crate::{
     Config,
     model::KeyState,
     signing_keys::{KeyKeeper, Refused, failed},
     store::{MIGRATIONS, SigningKeyRow, Store},
 };
+
+const WIDTHS: [usize; 6] = [16, 9, 7, 20, 20, 0];
 
 /// What to do with the keys.
 #[derive(Subcommand, Clone, Debug)]
@@ -51,16 +52,20 @@ impl KeysCommand {
 }
 
 async fn list(keeper: &KeyKeeper) -> Result<String, StartError> {
-    let mut table = row(["KID", "ALGORITHM", "STATE", "CREATED", "ACTIVE SINCE", "RETIRED"]);
+    let mut table =
+        row(["KID", "ALGORITHM", "STATE", "CREATED", "ACTIVE SINCE", "RETIRED"], WIDTHS);
     for key in keeper.list().await.map_err(failed)? {
-        table += &row([
-            &key.kid,
-            key.algorithm.as_str(),
-            key.state.as_str(),
-            &time(Some(key.created_at))?,
-            &time(key.active_since)?,
-            &time(key.retired_at)?,
-        ]);
+        table += &row(
+            [
+                &key.kid,
+                key.algorithm.as_str(),
+                key.state.as_str(),
+                &time(Some(key.created_at))?,
+                &time(key.active_since)?,
+                &time(key.retired_at)?,
+            ],
+            WIDTHS,
+        );
     }
     Ok(table)
 }
@@ -91,22 +96,4 @@ async fn active(keeper: &KeyKeeper) -> Result<String, StartError> {
     Ok(keys.iter().find(is_active).map_or_else(String::new, |key| {
         format!("{} ({}) signs from now on\n", key.kid, key.algorithm.as_str())
     }))
-}
-
-fn row(cells: [&str; 6]) -> String {
-    let widths = [16, 9, 7, 20, 20, 0];
-    let mut line = String::new();
-    for (cell, width) in cells.into_iter().zip(widths) {
-        // Into a String: it cannot fail.
-        let _ = write!(line, "{cell:<width$}  ");
-    }
-    line.truncate(line.trim_end().len());
-    line.push('\n');
-    line
-}
-
-fn time(time: Option<Timestamp>) -> Result<String, StartError> {
-    let Some(time) = time else { return Ok("-".to_owned()) };
-    let time = jiff::Timestamp::from_second(time.seconds());
-    time.map(|time| time.to_string()).map_err(|error| StartError::other(error.to_string()))
 }

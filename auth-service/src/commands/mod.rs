@@ -1,6 +1,8 @@
 //! What an operator does beside the service, on the same database and with the same settings.
 
 mod keys;
+mod table;
+mod user;
 
 use std::io::Write;
 
@@ -10,13 +12,17 @@ use service_kit::{Shutdown, StartError};
 use crate::Config;
 
 pub use keys::KeysCommand;
+pub use user::UserCommand;
 
 /// What to do instead of serving.
 #[derive(Subcommand, Clone, Debug)]
 pub enum Command {
-    /// The keys that access tokens are signed with.
+    /// The keys that access tokens are signed with. Give it the settings of the service.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Accounts.
+    #[command(subcommand)]
+    User(UserCommand),
 }
 
 impl Command {
@@ -41,6 +47,7 @@ impl Command {
     pub async fn execute(self, config: &Config) -> Result<String, StartError> {
         match self {
             Self::Keys(command) => command.execute(config).await,
+            Self::User(command) => command.execute(config).await,
         }
     }
 }

@@ -14,7 +14,7 @@ pub use account::{
 };
 pub use auth_client::{Role, Roles};
 pub use event::{Event, EventFilter, EventType, NewEvent};
-pub use password::{Password, PasswordPolicy};
+pub use password::{PASSWORD_BYTES_MAX, Password, PasswordPolicy};
 pub use session::{ClientInfo, Session};
 pub use signing_key::KeyState;
 

@@ -34,7 +34,7 @@ use auth_client::{
 use service_kit::{StartError, Timestamp};
 use tokio::{
     sync::Mutex,
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 
 use crate::error::Error;
@@ -50,6 +50,8 @@ const PURPOSE: &str = "signing-key";
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// The pause between two looks, whoever asks for them: anyone can send a made-up key id.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
+/// How long a look may hold up those who ask for the public keys: half of what verifiers wait.
+const PUBLISH_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// The keys in use, as up to date as the last look at the database.
 #[derive(Debug)]
@@ -107,8 +109,11 @@ impl SigningKeys {
     /// The keys to show to verifiers: as of now, since one that heard of a change may ask a replica
     /// that has not heard of it. While the database is away, as of the last look.
     pub async fn published(&self) -> Arc<KeyRing> {
-        if let Err(error) = self.refresh().await {
-            tracing::warn!(%error, "showing the signing keys as they were last known");
+        // `keep` tells of a failure, and once.
+        match timeout(PUBLISH_WAIT_MAX, self.refresh()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "showing the signing keys last known"),
+            Err(late) => tracing::debug!(%late, "showing the signing keys last known"),
         }
         self.ring()
     }

@@ -19,7 +19,7 @@ pub const RETIRED_SLACK: Duration = Duration::from_mins(5);
 /// Keys that are trusted at one time, and so published; rotation by age never comes near.
 pub const KEYS_MAX: usize = 32;
 
-/// Below this, keys would be rotated before all verifiers know the next.
+/// So that a key signs for longer than it takes to make it known.
 const ROTATION_MIN: Duration = Duration::from_hours(1);
 
 /// Parses how long a key signs.

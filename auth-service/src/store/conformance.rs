@@ -6,7 +6,7 @@ use auth_client::Algorithm;
 use service_kit::{Timestamp, db::Constraint, on_each_database};
 
 use super::{
-    EndedSessions, EndingSessions, KeyChanges, MIGRATIONS, NewUserRow, SigningKeyRow, Store,
+    EndedSessions, EndingSessions, KeyChanges, MIGRATIONS, Maker, NewUserRow, SigningKeyRow, Store,
     users::TakenNames,
 };
 use crate::model::{
@@ -34,6 +34,7 @@ async fn insert(
             password_hash: "$argon2id$...",
             roles: Roles::from_iter([Role::User, Role::Coach]),
             created_at: NOW,
+            maker: Maker::Owner,
             client_address: "192.0.2.1",
         })
         .await

@@ -14,7 +14,7 @@ use service_kit::db::{Db, Migrations};
 pub use managing::{Actor, UserChange};
 pub use sessions::{EndedSessions, EndingSessions};
 pub use signing_keys::{KeyChanges, SigningKeyRow};
-pub use users::NewUserRow;
+pub use users::{Maker, NewUserRow};
 
 /// The schema, oldest migration first.
 pub const MIGRATIONS: Migrations = service_kit::migrations!("auth":

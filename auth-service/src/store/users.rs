@@ -27,8 +27,19 @@ pub struct NewUserRow<'a> {
     pub roles: Roles,
     /// The time.
     pub created_at: Timestamp,
+    /// Who makes it.
+    pub maker: Maker,
     /// From where it is made.
     pub client_address: &'a str,
+}
+
+/// Who makes an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maker {
+    /// Whose it will be.
+    Owner,
+    /// An operator at the command line.
+    Operator,
 }
 
 /// Which names of an account another one has.
@@ -65,7 +76,7 @@ impl Store {
                 .insert()
                 .await?;
             let event = NewEvent {
-                actor_id: Some(UserId(id)),
+                actor_id: (new.maker == Maker::Owner).then_some(UserId(id)),
                 client_address: new.client_address.to_owned(),
                 ..NewEvent::new(EventType::Registered, Some(UserId(id)))
             };

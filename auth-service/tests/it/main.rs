@@ -3,6 +3,7 @@
 
 mod accounts;
 mod events;
+mod keys_command;
 mod lifecycle;
 mod login;
 mod refresh;

@@ -1,0 +1,214 @@
+//! `auth-service user create|list|set-role|set-password|unlock`.
+
+use std::io::Read;
+
+use clap::{Args, Subcommand};
+use service_kit::{
+    StartError,
+    db::Db,
+    page::{PAGE_SIZE_MAX, Page},
+    rejection::{Rejection, Violation},
+};
+use zeroize::Zeroizing;
+
+use super::table::{row, time};
+use crate::{
+    Config,
+    accounts::Accounts,
+    error::Error,
+    model::{
+        ClientInfo, Identifier, NewAccount, PASSWORD_BYTES_MAX, Role, User, UserChanges,
+        parse_query,
+    },
+    passwords::Passwords,
+    store::{MIGRATIONS, Maker, Store},
+};
+
+const WIDTHS: [usize; 7] = [6, 24, 32, 18, 9, 20, 0];
+
+/// What to do with accounts.
+#[derive(Subcommand, Clone, Debug)]
+pub enum UserCommand {
+    /// Makes an account; the first administrator is made this way.
+    Create {
+        /// The handle to sign in with.
+        #[arg(long, default_value = "")]
+        username: String,
+        /// The e-mail address.
+        #[arg(long, default_value = "")]
+        email: String,
+        /// The name to display.
+        #[arg(long, default_value = "")]
+        name: String,
+        /// What the user may do: user, coach, admin; may be given more than once.
+        #[arg(long = "role", default_value = "user")]
+        roles: Vec<Role>,
+        #[command(flatten)]
+        password: PasswordInput,
+    },
+    /// Lists accounts by id.
+    List {
+        /// Only those whose username or e-mail address begins with this.
+        #[arg(default_value = "")]
+        query: String,
+        /// Only those with a greater id.
+        #[arg(long, default_value_t = 0)]
+        after: i64,
+    },
+    /// Gives a user these roles and no others. Access tokens with the old ones end.
+    SetRole {
+        /// Username or e-mail address.
+        user: String,
+        /// user, coach, admin: one or more.
+        #[arg(required = true)]
+        roles: Vec<Role>,
+    },
+    /// Replaces a password, ends all sessions of the user and lifts a lock.
+    SetPassword {
+        /// Username or e-mail address.
+        user: String,
+        #[command(flatten)]
+        password: PasswordInput,
+    },
+}
+
+/// Where a password comes from: never from an argument, which others can see.
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub struct PasswordInput {
+    /// Reads the password from standard input; a line break at the end is not part of it.
+    #[arg(long, required = true)]
+    password_stdin: bool,
+}
+
+fn read_password() -> Result<Zeroizing<String>, StartError> {
+    let failed = |error| StartError::other(format!("standard input: {error}"));
+    let mut text = Zeroizing::new(String::new());
+    // A little more than is accepted, so that too long a password is seen as such.
+    let limit = PASSWORD_BYTES_MAX as u64 + 3;
+    std::io::stdin().take(limit).read_to_string(&mut text).map_err(failed)?;
+    let length = text.trim_end_matches(['\r', '\n']).len();
+    text.truncate(length);
+    Ok(text)
+}
+
+impl UserCommand {
+    /// Does it and returns what is to be printed.
+    ///
+    /// # Errors
+    /// In a line for a person.
+    pub(super) async fn execute(self, config: &Config) -> Result<String, StartError> {
+        let db = Db::open("AUTH_DATABASE_URL", &config.database, MIGRATIONS).await?;
+        let store = Store::new(db.clone());
+        let done = match self {
+            Self::Create { username, email, name, roles, password: _ } => {
+                let password = read_password()?;
+                let parsed = NewAccount::parse(
+                    &username,
+                    &email,
+                    &name,
+                    &password,
+                    &config.password_policy(),
+                );
+                create(config, store, parsed, &roles).await
+            }
+            Self::List { query, after } => list(&store, &query, after).await,
+            Self::SetRole { user, roles } => set_roles(config, store, &user, &roles).await,
+            Self::SetPassword { user, password: _ } => {
+                set_password(config, store, &user, &read_password()?).await
+            }
+        };
+        db.close().await;
+        done
+    }
+}
+
+async fn create(
+    config: &Config,
+    store: Store,
+    parsed: Result<NewAccount, Vec<Violation>>,
+    roles: &[Role],
+) -> Result<String, StartError> {
+    let new = parsed.map_err(|violations| line(Error::Invalid(violations)))?;
+    let passwords = Passwords::start(&config.passwords, &config.entropy)?;
+    let accounts = Accounts::new(store, passwords, config.clock.clone());
+    let roles = roles.iter().copied().collect();
+    let user =
+        accounts.create(new, roles, Maker::Operator, &ClientInfo::default()).await.map_err(line)?;
+    Ok(format!("made user {}: {}\n", user.id.0, words(&user)))
+}
+
+async fn list(store: &Store, query: &str, after: i64) -> Result<String, StartError> {
+    let prefix = parse_query(query).map_err(|one| line(Error::Invalid(vec![one])))?;
+    let page = Page { size: PAGE_SIZE_MAX, after_id: after.max(0) };
+    let mut users = store.users(&prefix, page).await.map_err(|error| line(error.into()))?;
+    let more = !page.cut(&mut users, |user| user.id.0).is_empty();
+    let head = ["ID", "USERNAME", "EMAIL", "ROLES", "DISABLED", "CREATED", "NAME"];
+    let mut table = row(head, WIDTHS);
+    for user in &users {
+        table += &row(
+            [
+                &user.id.0.to_string(),
+                user.username.as_deref().unwrap_or("-"),
+                user.email.as_deref().unwrap_or("-"),
+                &words(user),
+                if user.disabled { "yes" } else { "no" },
+                &time(Some(user.created_at))?,
+                &user.name,
+            ],
+            WIDTHS,
+        );
+    }
+    if let (true, Some(last)) = (more, users.last()) {
+        table.push_str("more: auth-service user list --after ");
+        table.push_str(&last.id.0.to_string());
+        table.push('\n');
+    }
+    Ok(table)
+}
+
+async fn set_roles(
+    config: &Config,
+    store: Store,
+    user: &str,
+    roles: &[Role],
+) -> Result<String, StartError> {
+    let (user, _) = find(&store, user).await?;
+    let changes =
+        UserChanges { roles: Some(roles.iter().copied().collect()), ..UserChanges::default() };
+    let users = config.users(store);
+    let changed = users.change(user.id, &changes, None, &ClientInfo::default()).await;
+    let changed = changed.map_err(line)?;
+    Ok(format!("user {} is now: {}\n", changed.id.0, words(&changed)))
+}
+
+async fn set_password(
+    config: &Config,
+    store: Store,
+    user: &str,
+    password: &str,
+) -> Result<String, StartError> {
+    let (user, old_hash) = find(&store, user).await?;
+    let parsed = config.password_policy().parse("password", password);
+    let password = parsed.map_err(|one| line(Error::Invalid(vec![one])))?;
+    let passwords = Passwords::start(&config.passwords, &config.entropy)?;
+    let hash = passwords.hash(password).await.map_err(line)?;
+    let ended = config.users(store).set_password(user.id, &old_hash, &hash).await;
+    ended.map_err(line)?;
+    Ok(format!("user {} has a new password and is signed out everywhere\n", user.id.0))
+}
+
+async fn find(store: &Store, user: &str) -> Result<(User, String), StartError> {
+    let identifier = Identifier::parse(user).map_err(|one| line(Error::Invalid(vec![one])))?;
+    let found = store.credentials(&identifier).await.map_err(|error| line(error.into()))?;
+    found.ok_or_else(|| line(Error::UserNotFound))
+}
+
+fn words(user: &User) -> String {
+    user.roles.iter().map(Role::as_str).collect::<Vec<_>>().join(" ")
+}
+
+/// An error in a line for a person, as a client of the service would see it.
+fn line(error: Error) -> StartError {
+    StartError::other(Rejection::from(error).message)
+}
