@@ -3,7 +3,7 @@
 //! | Module | Holds | May name |
 //! |---|---|---|
 //! | `grpc` | the RPCs: translate in, call one rule, translate out | proto, model, rules, error |
-//! | `accounts`, `sessions`, `signing_keys` | the rules | model, store, passwords, tokens |
+//! | `accounts`, `sessions`, `lockout`, `signing_keys` | the rules | model, store, passwords, tokens |
 //! | `passwords` | the hashing pool | model |
 //! | `tokens` | access and refresh tokens | model |
 //! | `model` | what all of it speaks of, parsed at the edge | nothing else here |
@@ -15,6 +15,7 @@
 mod accounts;
 mod error;
 mod grpc;
+mod lockout;
 mod model;
 mod passwords;
 mod sessions;
@@ -39,6 +40,7 @@ use service_kit::{
 use accounts::Accounts;
 use error::DOMAIN;
 use grpc::AuthApi;
+use lockout::Lockout;
 use model::PasswordPolicy;
 use passwords::Passwords;
 use sessions::{Lifetimes, Sessions};
@@ -46,6 +48,7 @@ use signing_keys::SigningKeys;
 use store::{MIGRATIONS, Store};
 use tokens::TokenIssuer;
 
+pub use lockout::Settings as LockoutSettings;
 pub use passwords::Settings as PasswordSettings;
 
 /// The settings that only auth-service reads.
@@ -122,6 +125,10 @@ pub struct Settings {
     /// The cost of a password's hash.
     #[command(flatten)]
     pub passwords: PasswordSettings,
+
+    /// When failed sign-ins have consequences.
+    #[command(flatten)]
+    pub lockout: LockoutSettings,
 }
 
 /// Everything that [`serve`] needs.
@@ -147,6 +154,8 @@ pub struct Config {
     pub password_chars_min: usize,
     /// The cost of a password's hash.
     pub passwords: PasswordSettings,
+    /// When failed sign-ins have consequences.
+    pub lockout: LockoutSettings,
     /// The time.
     pub clock: Clock,
     /// Chance.
@@ -178,6 +187,7 @@ impl Config {
             trusted_proxies: common.client.trusted_proxies.clone(),
             password_chars_min: settings.password_min_length.into(),
             passwords: settings.passwords,
+            lockout: settings.lockout,
             clock: Clock::system(),
             entropy,
         })
@@ -206,11 +216,21 @@ pub async fn serve(
         clock.clone(),
         entropy.clone(),
     );
+    let lockout = Lockout::new(
+        &config.lockout,
+        store.clone(),
+        &config.secret_key,
+        clock.clone(),
+        entropy.clone(),
+    );
+    tokio::spawn(lockout.clone().keep_swept(shutdown.clone()));
+    let addresses = lockout.addresses.clone();
     let api = AuthApi {
-        accounts: Accounts::new(store.clone(), passwords.clone(), clock.clone()),
+        accounts: Accounts::new(store.clone(), passwords.clone(), addresses, clock.clone()),
         sessions: Sessions {
             store,
             passwords,
+            lockout,
             keys: keys.clone(),
             issuer: Arc::new(issuer),
             rules: config.token_rules.clone(),

@@ -1,6 +1,8 @@
 //! The SQL, each statement once for all three databases; one file for each family of tables.
 
+mod address_failures;
 mod events;
+mod lockouts;
 mod sessions;
 mod signing_keys;
 mod users;
@@ -10,6 +12,7 @@ mod conformance;
 
 use service_kit::db::{Db, Migrations};
 
+pub use lockouts::Change;
 pub use sessions::{EndedSessions, EndingSessions};
 pub use signing_keys::SigningKeyRow;
 pub use users::NewUserRow;
@@ -18,6 +21,7 @@ pub use users::NewUserRow;
 pub const MIGRATIONS: Migrations = service_kit::migrations!("auth":
     1 "0001_accounts",
     2 "0002_events",
+    6 "0006_lockouts",
 );
 
 /// The tables of auth-service. Cheap to clone.

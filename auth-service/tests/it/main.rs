@@ -3,6 +3,7 @@
 
 mod accounts;
 mod lifecycle;
+mod lockout;
 mod login;
 mod service;
 mod validate_token;
