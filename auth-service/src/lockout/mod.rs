@@ -43,6 +43,8 @@ use turns::Turns;
 pub use addresses::Addresses;
 pub use attempt::Attempt;
 
+/// Ids start at 1: no device token is of this user.
+const NOBODY: UserId = UserId(0);
 /// Devices of one user with failures to remember; further ones count as strangers.
 const DEVICES_MAX: i64 = 20;
 /// How long an attempt waits for others at the same subject, which are being hashed.
@@ -139,12 +141,13 @@ impl Lockout {
             Identifier::Email(key) => format!("email:{key}"),
         };
         let tag = hmac::sign(&self.unknown_key, typed.as_bytes());
-        let Some(user_id) = user_id else {
-            return Subject::Unknown(BASE64_URL_SAFE_NO_PAD.encode(tag));
-        };
-        match self.devices.device_id(user_id, device_token) {
-            Some(device_id) => Subject::Device { user_id, device_id },
-            None => Subject::Account(user_id),
+        let tag = BASE64_URL_SAFE_NO_PAD.encode(tag);
+        // Both are worked out whether there is an account or not: it must not take longer.
+        let device_id = self.devices.device_id(user_id.unwrap_or(NOBODY), device_token);
+        match (user_id, device_id) {
+            (Some(user_id), Some(device_id)) => Subject::Device { user_id, device_id },
+            (Some(user_id), None) => Subject::Account(user_id),
+            (None, _) => Subject::Unknown(tag),
         }
     }
 
@@ -268,7 +271,11 @@ impl Lockout {
                 () = shutdown.begun() => return,
                 _ = ticks.tick() => {}
             }
-            if let Err(error) = self.sweep().await {
+            let swept = tokio::select! {
+                () = shutdown.begun() => return,
+                swept = self.sweep() => swept,
+            };
+            if let Err(error) = swept {
                 tracing::warn!(%error, "old failed sign-ins could not be deleted");
             }
         }

@@ -9,11 +9,12 @@ use super::UserId;
 pub enum Subject {
     /// Those of strangers to an account, by whichever of its names.
     Account(UserId),
-    /// Those of a device that has signed in to an account before.
+    /// Those of one device that has signed in to an account before. (Or of one session of it,
+    /// which is known as well.)
     Device {
         /// The account.
         user_id: UserId,
-        /// At most 22 characters.
+        /// 16 bytes in base64url; a session's id is of the same form.
         device_id: String,
     },
     /// Those for an identifier that no account has: a keyed hash of it, in 43 characters.

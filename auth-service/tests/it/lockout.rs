@@ -1,14 +1,20 @@
 //! Lockout: guessing is stopped, and its victims are not kept out.
 
-use std::time::Duration;
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
 
 use auth_service::Config;
 use futures_util::future::join_all;
-use proto::auth::v1::{LoginRequest, LoginResponse, RegisterRequest};
+use proto::auth::v1::{
+    LoginRequest, LoginResponse, RegisterRequest, auth_service_client::AuthServiceClient,
+};
 use service_kit::{
     on_each_database,
     rejection::Rejection,
-    testing::{ManualClock, TestDatabase},
+    testing::{DatabaseKind, ManualClock, TestDatabase},
 };
 use tonic::{Code, Request, Status};
 
@@ -93,7 +99,7 @@ on_each_database! {
             assert_eq!(retry_after(service.login(identifier, PASSWORD).await), LOCK);
             service.clock.advance(Duration::from_mins(1));
             let left = retry_after(service.login(identifier, PASSWORD).await);
-            assert_eq!(left, LOCK - Duration::from_mins(1), "locked attempts do not prolong it");
+            assert_eq!(left, Duration::from_mins(14), "locked attempts do not prolong it");
         }
     }
 
@@ -130,7 +136,7 @@ on_each_database! {
                 lock(&service, identifier).await;
                 assert_eq!(retry_after(service.login(identifier, PASSWORD).await), expected);
             }
-            service.clock.advance(expected - Duration::from_micros(1));
+            service.clock.advance(expected.saturating_sub(Duration::from_micros(1)));
             assert_eq!(guess(&service, "ann").await, locked());
             service.clock.advance(Duration::from_micros(1));
         }
@@ -341,4 +347,46 @@ on_each_database! {
         let refused = login_from_device(&service, PASSWORD, &token).await;
         assert_eq!(refusal(refused), locked(), "expired");
     }
+}
+
+/// Ends the program where a test fails before it does.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Fails only where the program has ended already.
+        let _ = self.0.kill();
+    }
+}
+
+#[tokio::test]
+async fn no_log_holds_what_was_typed_at_any_level() {
+    let database = TestDatabase::create(DatabaseKind::Sqlite).await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_auth-service"));
+    command.env_clear().current_dir(database.folder()).stderr(Stdio::piped());
+    command.env("RUST_LOG", "trace").env("AUTH_ADDR", "127.0.0.1:0").env("LOCKOUT_THRESHOLD", "2");
+    let mut running = Running(command.spawn().expect("it starts"));
+    let mut log = BufReader::new(running.0.stderr.take().expect("its log")).lines();
+    let address = log
+        .by_ref()
+        .map(|line| line.expect("text"))
+        .find_map(|line| Some(line.split_once("address=")?.1.trim().to_owned()))
+        .expect("a line that names the address");
+    // Whatever it says from now on.
+    let rest = std::thread::spawn(move || log.map_while(Result::ok).collect::<Vec<_>>());
+
+    let mut auth = AuthServiceClient::connect(format!("http://{address}")).await.expect("it is up");
+    let request = LoginRequest {
+        identifier: "Typed-Into-The-Wrong-Field".to_owned(),
+        password: "Typed-Into-The-Right-Field".to_owned(),
+        device_token: "Typed-By-Nobody".to_owned(),
+    };
+    for expected in [invalid(), invalid(), locked()] {
+        assert_eq!(refusal(auth.login(request.clone()).await), expected);
+    }
+    running.0.kill().expect("it ran until now");
+    let rest = rest.join().expect("no panic");
+    assert!(rest.iter().any(|line| line.contains("TRACE")), "it tells all it would tell");
+    let typed = rest.iter().find(|line| line.to_lowercase().contains("typed-"));
+    assert_eq!(typed, None);
 }
