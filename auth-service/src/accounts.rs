@@ -4,7 +4,8 @@ use service_kit::{Clock, db::Constraint};
 
 use crate::{
     error::Error,
-    model::{ClientInfo, NewAccount, Role, Roles, User},
+    lockout::Addresses,
+    model::{AddressAction, ClientInfo, NewAccount, Role, Roles, User},
     passwords::Passwords,
     store::{Maker, NewUserRow, Store},
 };
@@ -17,27 +18,38 @@ const TRIES_MAX: usize = 3;
 pub struct Accounts {
     store: Store,
     passwords: Passwords,
+    addresses: Addresses,
     clock: Clock,
 }
 
 impl Accounts {
     /// The rules over `store`.
-    pub fn new(store: Store, passwords: Passwords, clock: Clock) -> Self {
-        Self { store, passwords, clock }
+    pub fn new(store: Store, passwords: Passwords, addresses: Addresses, clock: Clock) -> Self {
+        Self { store, passwords, addresses, clock }
     }
 
     /// Makes an account with the role `user`.
     ///
     /// # Errors
-    /// [`Error::UsernameTaken`] before [`Error::EmailTaken`].
+    /// [`Error::UsernameTaken`] before [`Error::EmailTaken`]; [`Error::TooManyFailures`] where
+    /// too many names from the same address were taken. Only those are counted: it is they that
+    /// tell which accounts exist, and a class may register from one address.
     pub async fn register(&self, new: NewAccount, client: &ClientInfo) -> Result<User, Error> {
-        self.create(new, Roles::from_iter([Role::User]), Maker::Owner, client).await
+        let action = AddressAction::Registration;
+        self.addresses.admit(action, client).await?;
+        let roles = Roles::from_iter([Role::User]);
+        match self.create(new, roles, Maker::Owner, client).await {
+            Err(taken @ (Error::UsernameTaken | Error::EmailTaken)) => {
+                Err(self.addresses.failed(action, client, taken).await)
+            }
+            made => made,
+        }
     }
 
     /// Makes an account with `roles`.
     ///
     /// # Errors
-    /// As [`Accounts::register`].
+    /// [`Error::UsernameTaken`] before [`Error::EmailTaken`].
     pub async fn create(
         &self,
         new: NewAccount,

@@ -33,6 +33,12 @@ pub enum Error {
     /// The right password of an account that is barred.
     #[error("the account is disabled")]
     AccountDisabled,
+    /// Too many wrong passwords in a row, for as long as this.
+    #[error("too many failed sign-ins in a row; locked for now")]
+    AccountLocked(Duration),
+    /// Too many failures from one client address, for as long as this.
+    #[error("too many failures from this address")]
+    TooManyFailures(Duration),
     /// A refresh token that was not made here, or whose session has ended.
     #[error("the refresh token is not valid")]
     RefreshTokenInvalid,
@@ -95,6 +101,12 @@ impl From<Error> for Rejection {
             Error::EmailTaken => refuse(Code::AlreadyExists, "EMAIL_TAKEN"),
             Error::InvalidCredentials => refuse(Code::Unauthenticated, "INVALID_CREDENTIALS"),
             Error::AccountDisabled => refuse(Code::PermissionDenied, "ACCOUNT_DISABLED"),
+            Error::AccountLocked(remaining) => {
+                refuse(Code::ResourceExhausted, "ACCOUNT_LOCKED").retry_after(*remaining)
+            }
+            Error::TooManyFailures(remaining) => {
+                refuse(Code::ResourceExhausted, "TOO_MANY_FAILURES").retry_after(*remaining)
+            }
             Error::RefreshTokenInvalid => refuse(Code::Unauthenticated, "REFRESH_TOKEN_INVALID"),
             Error::RefreshTokenExpired => refuse(Code::Unauthenticated, "REFRESH_TOKEN_EXPIRED"),
             Error::RefreshTokenReused => refuse(Code::Unauthenticated, "REFRESH_TOKEN_REUSED"),

@@ -3,7 +3,7 @@
 //! | Module | Holds | May name |
 //! |---|---|---|
 //! | `grpc` | the RPCs: translate in, call one rule, translate out | proto, model, rules, error |
-//! | `accounts`, `sessions`, `signing_keys` | the rules | model, store, passwords, tokens |
+//! | `accounts`, `sessions`, `lockout`, `signing_keys`, ... | the rules | model, store, passwords, tokens |
 //! | `commands` | what an operator does beside the service: `auth-service keys ...` | rules, store |
 //! | `passwords` | the hashing pool | model |
 //! | `tokens` | access and refresh tokens | model |
@@ -20,6 +20,7 @@ mod events;
 mod feed;
 mod grpc;
 mod housekeeping;
+mod lockout;
 mod model;
 mod passwords;
 mod permissions;
@@ -54,6 +55,7 @@ use events::Events;
 use feed::Feed;
 use grpc::{AuthApi, EventApi, UserApi, Watchers};
 use housekeeping::keep_tidy;
+use lockout::Lockout;
 use model::PasswordPolicy;
 use passwords::Passwords;
 use sessions::{Lifetimes, Sessions};
@@ -63,6 +65,7 @@ use tokens::TokenIssuer;
 use users::Users;
 
 pub use commands::{Command, KeysCommand};
+pub use lockout::Settings as LockoutSettings;
 pub use passwords::Settings as PasswordSettings;
 
 /// The settings that only auth-service reads.
@@ -163,6 +166,10 @@ pub struct Settings {
     /// The cost of a password's hash.
     #[command(flatten)]
     pub passwords: PasswordSettings,
+
+    /// When failed sign-ins have consequences.
+    #[command(flatten)]
+    pub lockout: LockoutSettings,
 }
 
 /// Everything that [`serve`] needs.
@@ -198,6 +205,8 @@ pub struct Config {
     pub password_chars_min: usize,
     /// The cost of a password's hash.
     pub passwords: PasswordSettings,
+    /// When failed sign-ins have consequences.
+    pub lockout: LockoutSettings,
     /// The time.
     pub clock: Clock,
     /// Chance.
@@ -238,6 +247,7 @@ impl Config {
             trusted_proxies: common.client.trusted_proxies.clone(),
             password_chars_min: settings.password_min_length.into(),
             passwords: settings.passwords,
+            lockout: settings.lockout,
             clock: Clock::system(),
             entropy,
         })
@@ -246,7 +256,14 @@ impl Config {
     /// The rules of managing the accounts in `store`.
     fn users(&self, store: Store) -> Users {
         let access_token_ttl_max = self.access_token_ttl + ROLE_CHANGE_SLACK;
-        Users { store, clock: self.clock.clone(), access_token_ttl_max }
+        let lockout = self.lockout(store.clone());
+        Users { store, lockout, clock: self.clock.clone(), access_token_ttl_max }
+    }
+
+    /// The rules of the lockout over `store`.
+    fn lockout(&self, store: Store) -> Lockout {
+        let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
+        Lockout::new(&self.lockout, store, &self.secret_key, clock, entropy)
     }
 
     /// What new passwords must be like.
@@ -296,6 +313,7 @@ pub async fn serve(
         clock.clone(),
         entropy.clone(),
     );
+    let lockout = config.lockout(store.clone());
     let feed = Feed::open(store.clone(), clock.clone()).await;
     let feed = feed.map_err(|error| StartError::setting("AUTH_DATABASE_URL", error.to_string()))?;
     let feed = Arc::new(feed);
@@ -303,6 +321,7 @@ pub async fn serve(
     let sessions = Sessions {
         store: store.clone(),
         passwords: passwords.clone(),
+        lockout: lockout.clone(),
         keys: keys.clone(),
         issuer: Arc::new(issuer),
         rules: config.token_rules.clone(),
@@ -315,7 +334,7 @@ pub async fn serve(
         entropy: entropy.clone(),
     };
     let auth = AuthApi {
-        accounts: Accounts::new(store.clone(), passwords, clock.clone()),
+        accounts: Accounts::new(store.clone(), passwords, lockout.addresses.clone(), clock.clone()),
         sessions: sessions.clone(),
         keys: keys.clone(),
         password_policy: config.password_policy(),
@@ -335,6 +354,7 @@ pub async fn serve(
     let mut background = JoinSet::new();
     background.spawn(async move { feed.follow().await });
     background.spawn(async move { match keys.keep().await {} });
+    background.spawn(lockout.keep_swept(shutdown.clone()));
     background.spawn(keep_tidy(store, clock.clone(), config.event_retention));
     let served = Services::new(DOMAIN, proto::FILE_DESCRIPTOR_SET)
         .trusting(config.trusted_proxies)

@@ -45,7 +45,7 @@ fn main() -> ExitCode {
             return command.run(&config, shutdown).await;
         }
         let listener = bind("AUTH_ADDR", address).await?;
-        serve(config, listener, shutdown).await
+        Box::pin(serve(config, listener, shutdown)).await
     })
 }
 

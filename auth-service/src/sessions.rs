@@ -8,7 +8,10 @@ use service_kit::{Clock, Entropy, Timestamp};
 
 use crate::{
     error::Error,
-    model::{ClientInfo, EventType, Identifier, NewEvent, Password, Session, User, UserId},
+    lockout::Lockout,
+    model::{
+        ClientInfo, EventType, Identifier, NewEvent, Password, Session, Subject, User, UserId,
+    },
     passwords::Passwords,
     signing_keys::SigningKeys,
     store::{Actor, EndedSessions, EndingSessions, Store},
@@ -40,6 +43,8 @@ pub struct Sessions {
     pub store: Store,
     /// Where passwords are verified.
     pub passwords: Passwords,
+    /// Who may try a password.
+    pub lockout: Lockout,
     /// What tokens are signed with.
     pub keys: Arc<SigningKeys>,
     /// What makes tokens.
@@ -63,33 +68,59 @@ pub struct ActiveToken {
     pub user: User,
 }
 
+/// Someone who has just signed in.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// Who.
+    pub user: User,
+    /// The first tokens of the session.
+    pub tokens: TokenPair,
+    /// By which the device is told from strangers next time.
+    pub device_token: String,
+}
+
 impl Sessions {
     /// Opens a session for whoever knows the password of `identifier`.
     ///
     /// # Errors
     /// [`Error::InvalidCredentials`] for an unknown identifier and for a wrong password, at the
-    /// same cost; [`Error::AccountDisabled`] for the right password of a disabled account.
+    /// same cost; [`Error::AccountDisabled`] for the right password of a disabled account; those
+    /// of [`Lockout::attempt`], right password or not.
     pub async fn login(
         &self,
         identifier: Identifier,
         password: Password,
+        device_token: &str,
         client: ClientInfo,
-    ) -> Result<(User, TokenPair), Error> {
+    ) -> Result<SignedIn, Error> {
         let (user, stored) = self.store.credentials(&identifier).await?.unzip();
-        let matches = self.passwords.verify(password, stored.clone()).await?;
+        let user_id = user.as_ref().map(|user| user.id);
+        let subject = self.lockout.subject(&identifier, user_id, device_token);
+        let attempt = self.lockout.attempt(subject, &client).await?;
+        let matches = match self.passwords.verify(password, stored.clone()).await {
+            Ok(matches) => matches,
+            Err(error) => {
+                attempt.abandoned().await?;
+                return Err(error);
+            }
+        };
         let (Some(user), Some(stored), true) = (user, stored, matches) else {
-            return Err(Error::InvalidCredentials);
+            return Err(attempt.failed().await);
         };
         if user.disabled {
+            attempt.abandoned().await?;
             return Err(Error::AccountDisabled);
         }
+        // Before the session: one that was locked meanwhile must not begin.
+        attempt.succeeded().await?;
         let session = self.new_session(user.id, client);
         if !self.store.begin_session(&session, &stored, None, SESSIONS_MAX).await? {
             // Changed, disabled or deleted while the password was hashed.
             return Err(Error::InvalidCredentials);
         }
         let tokens = self.issuer.issue(&user, &session, &self.keys.active())?;
-        Ok((user, tokens))
+        let device_token = self.lockout.device_token(user.id, device_token);
+        Ok(SignedIn { user, tokens, device_token })
     }
 
     fn new_session(&self, user_id: UserId, client: ClientInfo) -> Session {
@@ -234,8 +265,17 @@ impl Sessions {
     ) -> Result<(), Error> {
         let id = UserId(caller.user_id);
         let stored = self.store.password_hash(id).await?.ok_or(Error::InvalidCredentials)?;
-        if !self.passwords.verify(current, Some(stored.clone())).await? {
-            return Err(Error::InvalidCredentials);
+        // Counted for this session: whoever locks strangers out does not keep the owner from it.
+        let device_id = caller.session_id.clone();
+        let subject = Subject::Device { user_id: id, device_id };
+        let attempt = self.lockout.attempt(subject, client).await?;
+        match self.passwords.verify(current, Some(stored.clone())).await {
+            Ok(true) => attempt.succeeded().await?,
+            Ok(false) => return Err(attempt.failed().await),
+            Err(error) => {
+                attempt.abandoned().await?;
+                return Err(error);
+            }
         }
         let hash = self.passwords.hash(new).await?;
         let others = EndedSessions::AllBut(&caller.session_id);

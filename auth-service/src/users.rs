@@ -7,6 +7,7 @@ use service_kit::{Clock, db::Constraint, page::Page};
 
 use crate::{
     error::Error,
+    lockout::Lockout,
     model::{ClientInfo, Session, User, UserChanges, UserId},
     permissions::{Action, check},
     store::{Actor, EndedSessions, EndingSessions, Store, UserChange},
@@ -17,6 +18,8 @@ use crate::{
 pub struct Users {
     /// Where accounts are kept.
     pub store: Store,
+    /// What locks accounts.
+    pub lockout: Lockout,
     /// The time.
     pub clock: Clock,
     /// How long an access token lives that is issued while roles change, at the most.
@@ -24,17 +27,18 @@ pub struct Users {
 }
 
 impl Users {
-    /// Replaces a password in the name of the operator, and ends all sessions.
+    /// Replaces a password in the name of the operator, ends all sessions and lifts the locks.
     ///
     /// # Errors
     /// [`Error::Contended`] where it was changed meanwhile.
     pub async fn set_password(&self, id: UserId, old: &str, new: &str) -> Result<(), Error> {
         let actor = Actor { id: None, client_address: "", now: self.clock.now() };
         let all = EndedSessions::All;
-        if self.store.change_password(id, old, new, all, &actor).await? {
-            return Ok(());
+        if !self.store.change_password(id, old, new, all, &actor).await? {
+            return Err(Error::Contended);
         }
-        Err(Error::Contended)
+        self.lockout.unlock(id, None, &ClientInfo::default()).await?;
+        Ok(())
     }
 
     /// An account; `None` is the caller's own.
@@ -44,7 +48,30 @@ impl Users {
     pub async fn get(&self, caller: &Caller, id: Option<UserId>) -> Result<User, Error> {
         let id = id.unwrap_or(UserId(caller.user_id));
         check(caller, Action::ReadUser, Some(id))?;
-        self.store.user(id).await?.ok_or(Error::UserNotFound)
+        self.shown(id).await
+    }
+
+    /// An account, with its lock.
+    async fn shown(&self, id: UserId) -> Result<User, Error> {
+        let user = self.store.user(id).await?.ok_or(Error::UserNotFound)?;
+        let locked_until = self.store.locked_until(id, self.clock.now()).await?;
+        Ok(User { locked_until, ..user })
+    }
+
+    /// Lifts the locks of an account.
+    ///
+    /// # Errors
+    /// [`Error::RoleRequired`], [`Error::UserNotFound`].
+    pub async fn unlock(
+        &self,
+        caller: &Caller,
+        id: UserId,
+        client: &ClientInfo,
+    ) -> Result<User, Error> {
+        check(caller, Action::UnlockUser, Some(id))?;
+        self.shown(id).await?;
+        self.lockout.unlock(id, Some(UserId(caller.user_id)), client).await?;
+        self.shown(id).await
     }
 
     /// A page of accounts whose username or address begins with `prefix`, and the token for the
@@ -61,6 +88,11 @@ impl Users {
         check(caller, Action::ListUsers, None)?;
         let mut users = self.store.users(prefix, page).await?;
         let next = page.cut(&mut users, |user| user.id.0);
+        let ids: Vec<_> = users.iter().map(|user| user.id).collect();
+        let locked = self.store.locked_users(&ids, self.clock.now()).await?;
+        for user in &mut users {
+            user.locked_until = locked.get(&user.id).copied();
+        }
         Ok((users, next))
     }
 
@@ -88,7 +120,8 @@ impl Users {
                 check(caller, action, Some(id))?;
             }
         }
-        self.change(id, changes, Some(UserId(caller.user_id)), client).await
+        self.change(id, changes, Some(UserId(caller.user_id)), client).await?;
+        self.shown(id).await
     }
 
     /// Changes an account in the name of `actor`, without asking whether it may.

@@ -63,6 +63,11 @@ pub enum UserCommand {
         #[arg(required = true)]
         roles: Vec<Role>,
     },
+    /// Lifts a lock that too many wrong passwords have caused.
+    Unlock {
+        /// Username or e-mail address.
+        user: String,
+    },
     /// Replaces a password, ends all sessions of the user and lifts a lock.
     SetPassword {
         /// Username or e-mail address.
@@ -114,6 +119,7 @@ impl UserCommand {
             }
             Self::List { query, after } => list(&store, &query, after).await,
             Self::SetRole { user, roles } => set_roles(config, store, &user, &roles).await,
+            Self::Unlock { user } => unlock(config, store, &user).await,
             Self::SetPassword { user, password: _ } => {
                 set_password(config, store, &user, &read_password()?).await
             }
@@ -131,7 +137,8 @@ async fn create(
 ) -> Result<String, StartError> {
     let new = parsed.map_err(|violations| line(Error::Invalid(violations)))?;
     let passwords = Passwords::start(&config.passwords, &config.entropy)?;
-    let accounts = Accounts::new(store, passwords, config.clock.clone());
+    let addresses = config.lockout(store.clone()).addresses.clone();
+    let accounts = Accounts::new(store.clone(), passwords, addresses, config.clock.clone());
     let roles = roles.iter().copied().collect();
     let user =
         accounts.create(new, roles, Maker::Operator, &ClientInfo::default()).await.map_err(line)?;
@@ -180,6 +187,13 @@ async fn set_roles(
     let changed = users.change(user.id, &changes, None, &ClientInfo::default()).await;
     let changed = changed.map_err(line)?;
     Ok(format!("user {} is now: {}\n", changed.id.0, words(&changed)))
+}
+
+async fn unlock(config: &Config, store: Store, user: &str) -> Result<String, StartError> {
+    let (user, _) = find(&store, user).await?;
+    let lifted = config.lockout(store).unlock(user.id, None, &ClientInfo::default()).await;
+    let was = if lifted.map_err(line)? { "is no longer locked" } else { "was not locked" };
+    Ok(format!("user {} {was}\n", user.id.0))
 }
 
 async fn set_password(

@@ -23,7 +23,7 @@ use crate::{
     error::Error,
     feed::Feed,
     model::{Identifier, NewAccount, Password, PasswordPolicy, UserId, keep},
-    sessions::{ActiveToken, Sessions},
+    sessions::{ActiveToken, Sessions, SignedIn},
     signing_keys::SigningKeys,
     store::EndedSessions,
     tokens::TokenPair,
@@ -68,15 +68,20 @@ impl AuthService for AuthApi {
         request: Request<LoginRequest>,
     ) -> Result<Response<LoginResponse>, Status> {
         let client = Client::of_request(&request).into();
-        let LoginRequest { identifier, password } = request.into_inner();
+        let LoginRequest { identifier, password, device_token } = request.into_inner();
         let mut violations = Vec::new();
         let identifier = keep(Identifier::parse(&identifier), &mut violations);
         let password = keep(Password::parse("password", &password), &mut violations);
         let (Some(identifier), Some(password)) = (identifier, password) else {
             return Err(Error::Invalid(violations).into());
         };
-        let (user, tokens) = self.sessions.login(identifier, password, client).await?;
-        Ok(Response::new(LoginResponse { tokens: Some(tokens.into()), user: Some(user.into()) }))
+        let SignedIn { user, tokens, device_token } =
+            self.sessions.login(identifier, password, &device_token, client).await?;
+        Ok(Response::new(LoginResponse {
+            tokens: Some(tokens.into()),
+            user: Some(user.into()),
+            device_token,
+        }))
     }
 
     async fn validate_token(

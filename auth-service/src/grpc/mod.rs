@@ -26,7 +26,7 @@ impl From<User> for pb::User {
             name: user.name,
             roles: user.roles.iter().map(|role| role_message(role).into()).collect(),
             disabled: user.disabled,
-            locked_until: None,
+            locked_until: user.locked_until.map(time_message),
             created_at: Some(time_message(user.created_at)),
             updated_at: Some(time_message(user.updated_at)),
         }

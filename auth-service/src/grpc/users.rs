@@ -4,8 +4,8 @@ use auth_client::Caller;
 use proto::auth::v1::{
     self as pb, DeleteUserRequest, DeleteUserResponse, GetUserRequest, GetUserResponse,
     ListSessionsRequest, ListSessionsResponse, ListUsersRequest, ListUsersResponse,
-    RevokeSessionRequest, RevokeSessionResponse, UpdateUserRequest, UpdateUserResponse,
-    user_service_server::UserService,
+    RevokeSessionRequest, RevokeSessionResponse, UnlockUserRequest, UnlockUserResponse,
+    UpdateUserRequest, UpdateUserResponse, user_service_server::UserService,
 };
 use service_kit::{page::Page, rejection::Violation};
 use tonic::{Request, Response, Status, async_trait};
@@ -77,6 +77,17 @@ impl UserService for UserApi {
         let id = user_id(request.get_ref().user_id)?;
         self.users.delete(&caller, id, &client).await?;
         Ok(Response::new(DeleteUserResponse {}))
+    }
+
+    async fn unlock_user(
+        &self,
+        request: Request<UnlockUserRequest>,
+    ) -> Result<Response<UnlockUserResponse>, Status> {
+        let (caller, client) = caller::user(&self.sessions, &request).await?;
+        let id = user_id(request.get_ref().user_id)?;
+        let id = id.ok_or_else(|| Error::Invalid(vec![Violation::required("user_id")]))?;
+        let user = self.users.unlock(&caller, id, &client).await?;
+        Ok(Response::new(UnlockUserResponse { user: Some(user.into()) }))
     }
 
     async fn list_sessions(

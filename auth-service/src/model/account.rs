@@ -264,6 +264,8 @@ pub struct User {
     pub roles: Roles,
     /// Whether signing in is barred.
     pub disabled: bool,
+    /// Until when strangers cannot try passwords; filled in where it is shown.
+    pub locked_until: Option<Timestamp>,
     /// When the account was made.
     pub created_at: Timestamp,
     /// When it was last changed.

@@ -95,6 +95,7 @@ impl Replica {
             name: String::new(),
             roles: Roles::default(),
             disabled: false,
+            locked_until: None,
             created_at: now,
             updated_at: now,
         };

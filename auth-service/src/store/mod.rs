@@ -1,6 +1,8 @@
 //! The SQL, each statement once for all three databases; one file for each family of tables.
 
+mod address_failures;
 mod events;
+mod lockouts;
 mod managing;
 mod sessions;
 mod signing_keys;
@@ -11,6 +13,7 @@ mod conformance;
 
 use service_kit::db::{Db, Migrations};
 
+pub use lockouts::Change;
 pub use managing::{Actor, UserChange};
 pub use sessions::{EndedSessions, EndingSessions};
 pub use signing_keys::{KeyChanges, SigningKeyRow};
@@ -21,6 +24,7 @@ pub const MIGRATIONS: Migrations = service_kit::migrations!("auth":
     1 "0001_accounts",
     2 "0002_events",
     5 "0005_signing_key_states",
+    6 "0006_lockouts",
 );
 
 /// The tables of auth-service. Cheap to clone.

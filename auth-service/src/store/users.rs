@@ -90,6 +90,7 @@ impl Store {
             name: new.name.as_str().to_owned(),
             roles: new.roles,
             disabled: false,
+            locked_until: None,
             created_at: new.created_at,
             updated_at: new.created_at,
         })
@@ -178,6 +179,7 @@ pub(super) fn user(row: &Row) -> Result<User, DbError> {
         name: row.get("name")?,
         roles: Roles::from_bits(row.get("roles")?).ok_or(DbError::Corrupt("users.roles"))?,
         disabled: row.get("disabled")?,
+        locked_until: None,
         created_at: Timestamp::from_micros(row.get("created_at")?),
         updated_at: Timestamp::from_micros(row.get("updated_at")?),
     })

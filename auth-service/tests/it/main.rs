@@ -5,6 +5,7 @@ mod accounts;
 mod events;
 mod keys_command;
 mod lifecycle;
+mod lockout;
 mod login;
 mod refresh;
 mod revocations;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auth_service::{Config, PasswordSettings, serve};
+use auth_service::{Config, LockoutSettings, PasswordSettings, serve};
 use proto::auth::v1::{
     LoginRequest, RefreshTokenRequest, RegisterRequest, Tokens, User, ValidateTokenRequest,
     auth_service_client::AuthServiceClient, event_service_client::EventServiceClient,
@@ -53,6 +53,11 @@ pub fn config(database: &TestDatabase, clock: &ManualClock) -> Config {
             argon2_memory_kib: 8,
             argon2_iterations: 1,
             argon2_parallelism: 1,
+        },
+        lockout: LockoutSettings {
+            lockout_threshold: 5,
+            lockout_duration: Duration::from_mins(15),
+            address_failures_max: 100,
         },
         clock: clock.clock(),
         entropy: Entropy::system(),
@@ -116,8 +121,11 @@ impl Service {
     }
 
     pub async fn login(&self, identifier: &str, password: &str) -> Result<Tokens, Status> {
-        let request =
-            LoginRequest { identifier: identifier.to_owned(), password: password.to_owned() };
+        let request = LoginRequest {
+            identifier: identifier.to_owned(),
+            password: password.to_owned(),
+            ..LoginRequest::default()
+        };
         Ok(self.auth().login(request).await?.into_inner().tokens.expect("tokens"))
     }
 }

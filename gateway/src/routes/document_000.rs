@@ -64,6 +64,7 @@ async fn login(call: Call, body: Fields) -> Result<Json<LoggedIn>, Problem> {
     let request = body.read(&LOGIN, |body| LoginRequest {
         identifier: body.required("email"),
         password: body.required("password"),
+        ..LoginRequest::default()
     })?;
     let answer = call.answer(call.auth().login(call.request(request)), &LOGIN).await?;
     let tokens = given(answer.tokens)?;
