@@ -42,6 +42,12 @@ pub enum Error {
     /// A refresh token that was used before: its session has been ended.
     #[error("the refresh token was used before; its session has been ended")]
     RefreshTokenReused,
+    /// A code that is wrong, expired, used or guessed at too often: not told apart.
+    #[error("the code is wrong or no longer good")]
+    OtpInvalid,
+    /// It happened too often; may be tried again after this time.
+    #[error("too many requests")]
+    TooManyRequests(Duration),
     /// The caller's token is refused.
     #[error(transparent)]
     Token(#[from] Refusal),
@@ -77,6 +83,10 @@ impl From<Error> for Rejection {
             Error::RefreshTokenInvalid => refuse(Code::Unauthenticated, "REFRESH_TOKEN_INVALID"),
             Error::RefreshTokenExpired => refuse(Code::Unauthenticated, "REFRESH_TOKEN_EXPIRED"),
             Error::RefreshTokenReused => refuse(Code::Unauthenticated, "REFRESH_TOKEN_REUSED"),
+            Error::OtpInvalid => refuse(Code::FailedPrecondition, "OTP_INVALID"),
+            Error::TooManyRequests(wait) => {
+                refuse(Code::ResourceExhausted, "TOO_MANY_REQUESTS").retry_after(*wait)
+            }
             Error::Token(refusal) => refusal.rejection(DOMAIN),
             Error::Overloaded => {
                 refuse(Code::ResourceExhausted, "OVERLOADED").retry_after(RETRY_PAUSE)

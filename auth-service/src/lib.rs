@@ -3,7 +3,7 @@
 //! | Module | Holds | May name |
 //! |---|---|---|
 //! | `grpc` | the RPCs: translate in, call one rule, translate out | proto, model, rules, error |
-//! | `accounts`, `sessions`, `signing_keys` | the rules | model, store, passwords, tokens |
+//! | `accounts`, `sessions`, `password_reset`, `signing_keys` | the rules | model, store, passwords, tokens |
 //! | `passwords` | the hashing pool | model |
 //! | `tokens` | access and refresh tokens | model |
 //! | `model` | what all of it speaks of, parsed at the edge | nothing else here |
@@ -16,6 +16,7 @@ mod accounts;
 mod error;
 mod grpc;
 mod model;
+mod password_reset;
 mod passwords;
 mod sessions;
 mod signing_keys;
@@ -31,21 +32,25 @@ use service_kit::{
     Clock, Entropy, Shutdown, StartError,
     client::TrustedProxies,
     db::{DatabaseUrl, Db},
+    mail::{self, MailQueue, Mailer},
     secret::{self, SecretKey},
     server::{Listener, MESSAGE_BYTES_MAX, Services},
     settings::{Common, duration},
 };
+use tokio::task::JoinSet;
 
 use accounts::Accounts;
 use error::DOMAIN;
 use grpc::AuthApi;
 use model::PasswordPolicy;
+use password_reset::PasswordResets;
 use passwords::Passwords;
 use sessions::{Lifetimes, Sessions};
 use signing_keys::SigningKeys;
 use store::{MIGRATIONS, Store};
 use tokens::TokenIssuer;
 
+pub use password_reset::Settings as PasswordResetSettings;
 pub use passwords::Settings as PasswordSettings;
 
 /// The settings that only auth-service reads.
@@ -122,6 +127,14 @@ pub struct Settings {
     /// The cost of a password's hash.
     #[command(flatten)]
     pub passwords: PasswordSettings,
+
+    /// How a forgotten password is replaced.
+    #[command(flatten)]
+    pub password_reset: PasswordResetSettings,
+
+    /// How mail is sent.
+    #[command(flatten)]
+    pub mail: mail::Settings,
 }
 
 /// Everything that [`serve`] needs.
@@ -147,6 +160,10 @@ pub struct Config {
     pub password_chars_min: usize,
     /// The cost of a password's hash.
     pub passwords: PasswordSettings,
+    /// How a forgotten password is replaced.
+    pub password_reset: PasswordResetSettings,
+    /// How mail is sent.
+    pub mail: mail::Settings,
     /// The time.
     pub clock: Clock,
     /// Chance.
@@ -178,6 +195,8 @@ impl Config {
             trusted_proxies: common.client.trusted_proxies.clone(),
             password_chars_min: settings.password_min_length.into(),
             passwords: settings.passwords,
+            password_reset: settings.password_reset,
+            mail: settings.mail,
             clock: Clock::system(),
             entropy,
         })
@@ -194,6 +213,7 @@ pub async fn serve(
     shutdown: Shutdown,
 ) -> Result<(), StartError> {
     let Config { clock, entropy, .. } = &config;
+    let mailer = Mailer::new(&config.mail)?;
     let db = Db::open("AUTH_DATABASE_URL", &config.database, MIGRATIONS).await?;
     let store = Store::new(db.clone());
     let keys = SigningKeys::load_or_create(&store, &config.secret_key, clock, entropy).await?;
@@ -206,6 +226,19 @@ pub async fn serve(
         clock.clone(),
         entropy.clone(),
     );
+    let mails =
+        MailQueue::new(db.clone(), config.secret_key.clone(), clock.clone(), entropy.clone());
+    let password_resets = PasswordResets::new(
+        store.clone(),
+        passwords.clone(),
+        mails.clone(),
+        config.password_reset,
+        &config.secret_key,
+        (clock.clone(), entropy.clone()),
+    );
+    let mut workers = JoinSet::new();
+    workers.spawn(mails.run(mailer, shutdown.clone()));
+    workers.spawn(password_resets.clone().run(shutdown.clone()));
     let api = AuthApi {
         accounts: Accounts::new(store.clone(), passwords.clone(), clock.clone()),
         sessions: Sessions {
@@ -224,12 +257,20 @@ pub async fn serve(
         },
         keys,
         password_policy: PasswordPolicy { chars_min: config.password_chars_min },
+        password_resets,
     };
     let served = Services::new(DOMAIN, proto::FILE_DESCRIPTOR_SET)
         .trusting(config.trusted_proxies)
         .with(AuthServiceServer::new(api).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .serve(db.clone(), listener, shutdown)
         .await;
+    if served.is_ok() {
+        // They have heard of the shutdown, too, and end in time.
+        while let Some(ended) = workers.join_next().await {
+            ended
+                .map_err(|error| StartError::other(format!("a task in the background: {error}")))?;
+        }
+    }
     db.close().await;
     served
 }

@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use proto::auth::v1::{
     GetJwksRequest, GetJwksResponse, LoginRequest, LoginResponse, RegisterRequest,
-    RegisterResponse, Tokens, ValidateTokenRequest, ValidateTokenResponse,
-    auth_service_server::AuthService,
+    RegisterResponse, RequestPasswordResetRequest, RequestPasswordResetResponse,
+    ResetPasswordRequest, ResetPasswordResponse, Tokens, ValidateTokenRequest,
+    ValidateTokenResponse, auth_service_server::AuthService,
 };
 use service_kit::client::Client;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{role_message, time_message};
+use super::{password_reset, role_message, time_message};
 use crate::{
     accounts::Accounts,
     error::Error,
     model::{Identifier, NewAccount, Password, PasswordPolicy, keep},
+    password_reset::PasswordResets,
     sessions::{ActiveToken, Sessions},
     signing_keys::SigningKeys,
     tokens::TokenPair,
@@ -31,6 +33,8 @@ pub struct AuthApi {
     pub keys: Arc<SigningKeys>,
     /// What new passwords must be like.
     pub password_policy: PasswordPolicy,
+    /// How a forgotten password is replaced.
+    pub password_resets: PasswordResets,
 }
 
 #[async_trait]
@@ -81,6 +85,20 @@ impl AuthService for AuthApi {
     ) -> Result<Response<GetJwksResponse>, Status> {
         let keys = self.keys.public().iter().map(auth_client::PublicKey::to_jwk).collect();
         Ok(Response::new(GetJwksResponse { keys }))
+    }
+
+    async fn request_password_reset(
+        &self,
+        request: Request<RequestPasswordResetRequest>,
+    ) -> Result<Response<RequestPasswordResetResponse>, Status> {
+        password_reset::request(self, request).await
+    }
+
+    async fn reset_password(
+        &self,
+        request: Request<ResetPasswordRequest>,
+    ) -> Result<Response<ResetPasswordResponse>, Status> {
+        password_reset::reset(self, request).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! One file for each gRPC service: translate in, call one rule, translate out.
 
 mod auth;
+mod password_reset;
 
 use proto::auth::v1 as pb;
 use service_kit::Timestamp;

@@ -2,6 +2,7 @@
 
 mod account;
 mod event;
+mod otp;
 mod password;
 mod session;
 
@@ -10,6 +11,7 @@ use service_kit::rejection::Violation;
 pub use account::{Email, Identifier, Name, NewAccount, User, UserId, Username};
 pub use auth_client::{Role, Roles};
 pub use event::{Event, EventFilter, EventType, NewEvent};
+pub use otp::Otp;
 pub use password::{Password, PasswordPolicy};
 pub use session::{ClientInfo, Session};
 

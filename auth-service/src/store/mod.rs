@@ -1,8 +1,10 @@
 //! The SQL, each statement once for all three databases; one file for each family of tables.
 
 mod events;
+mod password_resets;
 mod sessions;
 mod signing_keys;
+mod throttles;
 mod users;
 
 #[cfg(test)]
@@ -10,14 +12,19 @@ mod conformance;
 
 use service_kit::db::{Db, Migrations};
 
+pub use password_resets::{
+    Answered, Guess, NewResetCode, PasswordReset, ResetCode, ResetRequest, Salt, Tag,
+};
 pub use sessions::{EndedSessions, EndingSessions};
 pub use signing_keys::SigningKeyRow;
+pub use throttles::Throttle;
 pub use users::NewUserRow;
 
 /// The schema, oldest migration first.
 pub const MIGRATIONS: Migrations = service_kit::migrations!("auth":
     1 "0001_accounts",
     2 "0002_events",
+    4 "0004_mail_and_password_resets",
 );
 
 /// The tables of auth-service. Cheap to clone.

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use auth_service::{Config, PasswordSettings, serve};
+use auth_service::{Config, PasswordResetSettings, PasswordSettings, serve};
 use proto::auth::v1::{
     LoginRequest, RegisterRequest, Tokens, User, auth_service_client::AuthServiceClient,
 };
 use service_kit::{
     Entropy, Shutdown, StartError,
     client::TrustedProxies,
+    mail,
     rejection::Rejection,
     secret::SecretKey,
     testing::{ManualClock, TestDatabase},
@@ -45,6 +46,15 @@ pub fn config(database: &TestDatabase, clock: &ManualClock) -> Config {
             argon2_memory_kib: 8,
             argon2_iterations: 1,
             argon2_parallelism: 1,
+        },
+        password_reset: PasswordResetSettings {
+            otp_ttl: Duration::from_mins(10),
+            otp_max_attempts: 5,
+            reset_requests_max: 5,
+        },
+        mail: mail::Settings {
+            smtp_url: None,
+            mail_from: "no-reply@localhost".parse().expect("a mailbox"),
         },
         clock: clock.clock(),
         entropy: Entropy::system(),
