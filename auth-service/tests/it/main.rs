@@ -4,5 +4,8 @@
 mod accounts;
 mod lifecycle;
 mod login;
+mod mail;
+mod password_reset;
 mod service;
+mod smtp;
 mod validate_token;
