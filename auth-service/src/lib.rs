@@ -234,7 +234,8 @@ pub async fn serve(
         mails.clone(),
         config.password_reset,
         &config.secret_key,
-        (clock.clone(), entropy.clone()),
+        clock.clone(),
+        entropy.clone(),
     );
     let mut workers = JoinSet::new();
     workers.spawn(mails.run(mailer, shutdown.clone()));

@@ -10,7 +10,7 @@ const OTP_BYTES_MAX: usize = 64;
 
 /// A code that someone claims to have been sent; whatever it looks like, it is right or wrong.
 /// Wiped from memory when dropped, never shown.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Otp(Zeroizing<String>);
 
 impl Otp {

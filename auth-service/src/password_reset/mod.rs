@@ -23,6 +23,7 @@ use service_kit::{
     Clock, Entropy, Shutdown, Timestamp,
     mail::{Mail, MailQueue, SealedMail},
     secret::SecretKey,
+    server::within_drain_time,
     settings::duration,
 };
 use tokio::time::sleep;
@@ -119,7 +120,8 @@ impl PasswordResets {
         mails: MailQueue,
         settings: Settings,
         secret: &SecretKey,
-        (clock, entropy): (Clock, Entropy),
+        clock: Clock,
+        entropy: Entropy,
     ) -> Self {
         Self {
             store,
@@ -206,6 +208,11 @@ impl PasswordResets {
 
     /// Answers requests, and deletes what has expired, until `shutdown`.
     pub async fn run(self, shutdown: Shutdown) {
+        // What is cut off is rolled back, and done after the next start.
+        let _ = within_drain_time(self.work_until(&shutdown), &shutdown).await;
+    }
+
+    async fn work_until(&self, shutdown: &Shutdown) {
         let mut swept_at = Timestamp::default();
         while !shutdown.has_begun() {
             let pause = match self.work(&mut swept_at).await {
@@ -228,8 +235,10 @@ impl PasswordResets {
         let now = self.clock.now();
         if now >= *swept_at + SWEEP_INTERVAL {
             let requests_before = now - self.settings.otp_ttl;
-            self.store.delete_expired_resets(now, requests_before, SWEPT_MAX).await?;
-            *swept_at = now;
+            let swept = self.store.delete_expired_resets(now, requests_before, SWEPT_MAX).await?;
+            if swept < SWEPT_MAX.unsigned_abs() {
+                *swept_at = now;
+            }
         }
         let requests = self.store.reset_requests(REQUESTS_PER_ROUND_MAX).await?;
         let mut is_stuck = false;

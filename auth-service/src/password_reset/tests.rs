@@ -54,7 +54,8 @@ impl Harness {
             MailQueue::new(db, secret.clone(), clock.clock(), entropy.clone()),
             settings,
             &secret,
-            (clock.clock(), entropy),
+            clock.clock(),
+            entropy,
         );
         Self { resets, clock: clock.clone() }
     }

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use tokio::time::sleep;
+use tokio::{task::JoinSet, time::sleep};
 
 use super::{
     Mail, MailQueue, Mailer,
@@ -39,7 +38,7 @@ impl MailQueue {
                 Ok(true) => continue,
                 Ok(false) => POLL_PAUSE,
                 Err(error) => {
-                    tracing::warn!(%error, "the mail queue cannot be read");
+                    tracing::warn!(%error, "the mail queue must wait for its database");
                     OUTAGE_PAUSE
                 }
             };
@@ -54,14 +53,20 @@ impl MailQueue {
     /// Delivers some of what is due. Tells whether to go on at once: not where a delivery has
     /// failed, as the next ones are likely to.
     async fn deliver_due(&self, mailer: &Mailer) -> Result<bool, DbError> {
-        let due = self.due(DELIVERIES_MAX).await?;
-        let any = !due.is_empty();
-        let results = join_all(due.into_iter().map(|mail| self.handle(mailer, mail))).await;
-        let mut all_went_well = true;
-        for result in results {
-            all_went_well &= result?;
+        // In tasks of their own: a panic costs one try at one mail, not the queue.
+        let mut deliveries = JoinSet::new();
+        for mail in self.due(DELIVERIES_MAX).await? {
+            let (queue, mailer) = (self.clone(), mailer.clone());
+            deliveries.spawn(async move { queue.handle(&mailer, mail).await });
         }
-        Ok(any && all_went_well)
+        let mut goes_on = !deliveries.is_empty();
+        while let Some(ended) = deliveries.join_next().await {
+            goes_on &= ended.unwrap_or_else(|error| {
+                tracing::error!(%error, "a delivery ended in a panic");
+                Ok(false)
+            })?;
+        }
+        Ok(goes_on)
     }
 
     /// Delivers a mail if it is still worth it and nobody else does. `false` where that failed.

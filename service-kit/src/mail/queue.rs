@@ -18,7 +18,7 @@ use crate::{
 /// What mails are sealed for.
 pub(super) const PURPOSE: &str = "mail";
 /// Mails that wait in one database; a few more where many are queued at once.
-pub(super) const MAILS_MAX: i64 = 10_000;
+const MAILS_MAX: i64 = 10_000;
 /// How long a mail is tried at most, in days.
 const DAYS_MAX: u64 = 3;
 /// Characters of a name, and of a subject.
