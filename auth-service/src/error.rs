@@ -69,6 +69,12 @@ pub enum Error {
     /// Neither username nor e-mail would be left.
     #[error("an account needs a username or an e-mail address")]
     Nameless,
+    /// A code that is wrong, expired, used or guessed at too often: not told apart.
+    #[error("the code is wrong or no longer good")]
+    OtpInvalid,
+    /// It happened too often; may be tried again after this time.
+    #[error("too many requests")]
+    TooManyRequests(Duration),
     /// The caller's token is refused.
     #[error(transparent)]
     Token(#[from] Refusal),
@@ -119,6 +125,10 @@ impl From<Error> for Rejection {
             Error::Nameless => {
                 let violation = Violation::new("user.username", "REQUIRED", error.to_string());
                 Rejection::invalid(DOMAIN, vec![violation])
+            }
+            Error::OtpInvalid => refuse(Code::FailedPrecondition, "OTP_INVALID"),
+            Error::TooManyRequests(wait) => {
+                refuse(Code::ResourceExhausted, "TOO_MANY_REQUESTS").retry_after(*wait)
             }
             Error::Token(refusal) => refusal.rejection(DOMAIN),
             Error::Overloaded => {

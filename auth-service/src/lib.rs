@@ -3,7 +3,8 @@
 //! | Module | Holds | May name |
 //! |---|---|---|
 //! | `grpc` | the RPCs: translate in, call one rule, translate out | proto, model, rules, error |
-//! | `accounts`, `sessions`, `lockout`, `signing_keys`, ... | the rules | model, store, passwords, tokens |
+//! | `accounts`, `sessions`, `users`, `lockout`, `password_reset`, `signing_keys`, `events`, `permissions` | the rules | model, store, passwords, tokens |
+//! | `feed`, `housekeeping` | what runs beside the RPCs: following the log, deleting what has expired | store |
 //! | `commands` | what an operator does beside the service: `auth-service keys ...` | rules, store |
 //! | `passwords` | the hashing pool | model |
 //! | `tokens` | access and refresh tokens | model |
@@ -22,6 +23,7 @@ mod grpc;
 mod housekeeping;
 mod lockout;
 mod model;
+mod password_reset;
 mod passwords;
 mod permissions;
 mod sessions;
@@ -42,11 +44,11 @@ use service_kit::{
     Clock, Entropy, Shutdown, StartError,
     client::TrustedProxies,
     db::{DatabaseUrl, Db},
+    mail::{self, MailQueue, Mailer},
     secret::{self, SecretKey},
     server::{Listener, MESSAGE_BYTES_MAX, Services},
     settings::{Common, ServiceTokens, duration},
 };
-
 use tokio::task::JoinSet;
 
 use accounts::Accounts;
@@ -57,6 +59,7 @@ use grpc::{AuthApi, EventApi, UserApi, Watchers};
 use housekeeping::keep_tidy;
 use lockout::Lockout;
 use model::PasswordPolicy;
+use password_reset::PasswordResets;
 use passwords::Passwords;
 use sessions::{Lifetimes, Sessions};
 use signing_keys::{KeyKeeper, KeyPolicy, SigningKeys};
@@ -66,6 +69,7 @@ use users::Users;
 
 pub use commands::{Command, KeysCommand};
 pub use lockout::Settings as LockoutSettings;
+pub use password_reset::Settings as PasswordResetSettings;
 pub use passwords::Settings as PasswordSettings;
 
 /// The settings that only auth-service reads.
@@ -170,6 +174,13 @@ pub struct Settings {
     /// When failed sign-ins have consequences.
     #[command(flatten)]
     pub lockout: LockoutSettings,
+    /// How a forgotten password is replaced.
+    #[command(flatten)]
+    pub password_reset: PasswordResetSettings,
+
+    /// How mail is sent.
+    #[command(flatten)]
+    pub mail: mail::Settings,
 }
 
 /// Everything that [`serve`] needs.
@@ -207,6 +218,10 @@ pub struct Config {
     pub passwords: PasswordSettings,
     /// When failed sign-ins have consequences.
     pub lockout: LockoutSettings,
+    /// How a forgotten password is replaced.
+    pub password_reset: PasswordResetSettings,
+    /// How mail is sent.
+    pub mail: mail::Settings,
     /// The time.
     pub clock: Clock,
     /// Chance.
@@ -248,6 +263,8 @@ impl Config {
             password_chars_min: settings.password_min_length.into(),
             passwords: settings.passwords,
             lockout: settings.lockout,
+            password_reset: settings.password_reset,
+            mail: settings.mail,
             clock: Clock::system(),
             entropy,
         })
@@ -301,6 +318,7 @@ pub async fn serve(
     shutdown: Shutdown,
 ) -> Result<(), StartError> {
     let Config { clock, entropy, .. } = &config;
+    let mailer = Mailer::new(&config.mail)?;
     let opening = Box::pin(Db::open("AUTH_DATABASE_URL", &config.database, MIGRATIONS));
     let Some(db) = shutdown.unless_begun(opening).await.transpose()? else { return Ok(()) };
     let store = Store::new(db.clone());
@@ -309,6 +327,17 @@ pub async fn serve(
     let issuer = TokenIssuer::new(
         config.token_rules.clone(),
         config.access_token_ttl,
+        &config.secret_key,
+        clock.clone(),
+        entropy.clone(),
+    );
+    let mails =
+        MailQueue::new(db.clone(), config.secret_key.clone(), clock.clone(), entropy.clone());
+    let password_resets = PasswordResets::new(
+        store.clone(),
+        passwords.clone(),
+        mails.clone(),
+        config.password_reset,
         &config.secret_key,
         clock.clone(),
         entropy.clone(),
@@ -338,6 +367,7 @@ pub async fn serve(
         sessions: sessions.clone(),
         keys: keys.clone(),
         password_policy: config.password_policy(),
+        password_resets: password_resets.clone(),
         feed: feed.clone(),
         service_tokens: config.service_tokens.clone(),
         watchers: watchers.clone(),
@@ -351,10 +381,13 @@ pub async fn serve(
         watchers,
     };
 
+    let mut workers = JoinSet::new();
+    workers.spawn(mails.run(mailer, shutdown.clone()));
+    workers.spawn(password_resets.run(shutdown.clone()));
+    workers.spawn(lockout.keep_swept(shutdown.clone()));
     let mut background = JoinSet::new();
     background.spawn(async move { feed.follow().await });
     background.spawn(async move { match keys.keep().await {} });
-    background.spawn(lockout.keep_swept(shutdown.clone()));
     background.spawn(keep_tidy(store, clock.clone(), config.event_retention));
     let served = Services::new(DOMAIN, proto::FILE_DESCRIPTOR_SET)
         .trusting(config.trusted_proxies)
@@ -363,6 +396,13 @@ pub async fn serve(
         .with(EventServiceServer::new(events).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .serve(db.clone(), listener, shutdown)
         .await;
+    if served.is_ok() {
+        // They have heard of the shutdown, too, and end in time.
+        while let Some(ended) = workers.join_next().await {
+            ended
+                .map_err(|error| StartError::other(format!("a task in the background: {error}")))?;
+        }
+    }
     background.shutdown().await;
     db.close().await;
     served

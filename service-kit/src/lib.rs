@@ -11,6 +11,7 @@
 //! | [`channel`] | calling another service, over the network or inside the process |
 //! | [`rejection`] | errors and `tonic::Status`, both ways |
 //! | [`secret`] | the secret key that encrypts and authenticates what is stored |
+//! | [`mail`] | a queue of mails in the database, and their delivery |
 //! | [`page`] | page sizes and page tokens (AIP-158) |
 //! | [`db`] | SQLite, PostgreSQL and MySQL/MariaDB behind one type |
 //! | `testing` | throwaway databases and a movable clock (feature `testing`) |
@@ -20,6 +21,7 @@ pub mod client;
 pub mod clock;
 pub mod db;
 pub mod entropy;
+pub mod mail;
 pub mod page;
 pub mod process;
 pub mod rejection;

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use proto::auth::v1::{
     ChangePasswordRequest, ChangePasswordResponse, GetJwksRequest, GetJwksResponse, LoginRequest,
     LoginResponse, LogoutAllRequest, LogoutAllResponse, LogoutRequest, LogoutResponse,
-    RefreshTokenRequest, RefreshTokenResponse, RegisterRequest, RegisterResponse, Tokens,
-    ValidateTokenRequest, ValidateTokenResponse, WatchRevocationsRequest, WatchRevocationsResponse,
-    auth_service_server::AuthService,
+    RefreshTokenRequest, RefreshTokenResponse, RegisterRequest, RegisterResponse,
+    RequestPasswordResetRequest, RequestPasswordResetResponse, ResetPasswordRequest,
+    ResetPasswordResponse, Tokens, ValidateTokenRequest, ValidateTokenResponse,
+    WatchRevocationsRequest, WatchRevocationsResponse, auth_service_server::AuthService,
 };
 use service_kit::{client::Client, rejection::Violation, settings::ServiceTokens};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{
-    caller,
+    caller, password_reset,
     revocations::RevocationSource,
     role_message, time_message,
     watching::{Watch, Watchers},
@@ -23,6 +24,7 @@ use crate::{
     error::Error,
     feed::Feed,
     model::{Identifier, NewAccount, Password, PasswordPolicy, UserId, keep},
+    password_reset::PasswordResets,
     sessions::{ActiveToken, Sessions, SignedIn},
     signing_keys::SigningKeys,
     store::EndedSessions,
@@ -46,6 +48,8 @@ pub struct AuthApi {
     pub service_tokens: ServiceTokens,
     /// The streams.
     pub watchers: Watchers,
+    /// How a forgotten password is replaced.
+    pub password_resets: PasswordResets,
 }
 
 #[async_trait]
@@ -172,6 +176,20 @@ impl AuthService for AuthApi {
         let ring = self.keys.published().await;
         let keys = ring.public().iter().map(auth_client::PublicKey::to_jwk).collect();
         Ok(Response::new(GetJwksResponse { keys }))
+    }
+
+    async fn request_password_reset(
+        &self,
+        request: Request<RequestPasswordResetRequest>,
+    ) -> Result<Response<RequestPasswordResetResponse>, Status> {
+        password_reset::request(self, request).await
+    }
+
+    async fn reset_password(
+        &self,
+        request: Request<ResetPasswordRequest>,
+    ) -> Result<Response<ResetPasswordResponse>, Status> {
+        password_reset::reset(self, request).await
     }
 }
 

@@ -3,6 +3,7 @@
 mod auth;
 mod caller;
 mod events;
+mod password_reset;
 mod revocations;
 mod users;
 mod watching;

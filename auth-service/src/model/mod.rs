@@ -3,6 +3,7 @@
 mod account;
 mod event;
 mod lockout;
+mod otp;
 mod password;
 mod session;
 mod signing_key;
@@ -16,6 +17,7 @@ pub use account::{
 pub use auth_client::{Role, Roles};
 pub use event::{Event, EventFilter, EventType, NewEvent};
 pub use lockout::{AddressAction, AddressFailures, Count, Subject};
+pub use otp::Otp;
 pub use password::{PASSWORD_BYTES_MAX, Password, PasswordPolicy};
 pub use session::{ClientInfo, Session};
 pub use signing_key::KeyState;

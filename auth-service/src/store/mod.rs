@@ -4,8 +4,10 @@ mod address_failures;
 mod events;
 mod lockouts;
 mod managing;
+mod password_resets;
 mod sessions;
 mod signing_keys;
+mod throttles;
 mod users;
 
 #[cfg(test)]
@@ -15,14 +17,19 @@ use service_kit::db::{Db, Migrations};
 
 pub use lockouts::Change;
 pub use managing::{Actor, UserChange};
+pub use password_resets::{
+    Answered, Guess, NewResetCode, PasswordReset, ResetCode, ResetRequest, Salt, Tag,
+};
 pub use sessions::{EndedSessions, EndingSessions};
 pub use signing_keys::{KeyChanges, SigningKeyRow};
+pub use throttles::Throttle;
 pub use users::{Maker, NewUserRow};
 
 /// The schema, oldest migration first.
 pub const MIGRATIONS: Migrations = service_kit::migrations!("auth":
     1 "0001_accounts",
     2 "0002_events",
+    4 "0004_mail_and_password_resets",
     5 "0005_signing_key_states",
     6 "0006_lockouts",
 );

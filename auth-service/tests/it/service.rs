@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auth_service::{Config, LockoutSettings, PasswordSettings, serve};
+use auth_service::{Config, LockoutSettings, PasswordResetSettings, PasswordSettings, serve};
 use proto::auth::v1::{
     LoginRequest, RefreshTokenRequest, RegisterRequest, Tokens, User, ValidateTokenRequest,
     auth_service_client::AuthServiceClient, event_service_client::EventServiceClient,
@@ -11,6 +11,7 @@ use proto::auth::v1::{
 use service_kit::{
     Entropy, Shutdown, StartError,
     client::TrustedProxies,
+    mail,
     rejection::Rejection,
     secret::SecretKey,
     sql,
@@ -58,6 +59,15 @@ pub fn config(database: &TestDatabase, clock: &ManualClock) -> Config {
             lockout_threshold: 5,
             lockout_duration: Duration::from_mins(15),
             address_failures_max: 100,
+        },
+        password_reset: PasswordResetSettings {
+            otp_ttl: Duration::from_mins(10),
+            otp_max_attempts: 5,
+            reset_requests_max: 5,
+        },
+        mail: mail::Settings {
+            smtp_url: None,
+            mail_from: "no-reply@localhost".parse().expect("a mailbox"),
         },
         clock: clock.clock(),
         entropy: Entropy::system(),

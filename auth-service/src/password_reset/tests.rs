@@ -1,0 +1,305 @@
+//! What the rules promise, on each of the three databases. Codes are drawn in order from 100000.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use service_kit::{
+    on_each_database, sql,
+    testing::{ManualClock, TestDatabase},
+};
+
+use super::*;
+use crate::{
+    model::{EventType, Name, Role, Roles, UserId},
+    passwords,
+    store::{MIGRATIONS, Maker, NewUserRow},
+};
+
+const ANN: &str = "ann@example.com";
+
+struct Harness {
+    resets: PasswordResets,
+    clock: ManualClock,
+}
+
+impl Harness {
+    /// With Ann's account.
+    async fn start(database: &TestDatabase) -> Self {
+        let clock = ManualClock::default();
+        let harness = Self::restart(database, &clock).await;
+        harness.register(ANN).await;
+        harness
+    }
+
+    async fn restart(database: &TestDatabase, clock: &ManualClock) -> Self {
+        let db = database.open(MIGRATIONS).await;
+        let secret = SecretKey::from_bytes([7; 32]);
+        let codes = AtomicU32::new(0);
+        let entropy = Entropy::from_fn(move |bytes| match bytes.len() {
+            4 => bytes.copy_from_slice(&codes.fetch_add(1, Ordering::SeqCst).to_be_bytes()),
+            _ => bytes.copy_from_slice(&Entropy::system().bytes::<64>()[..bytes.len()]),
+        });
+        let cheap = passwords::Settings {
+            argon2_memory_kib: 8,
+            argon2_iterations: 1,
+            argon2_parallelism: 1,
+        };
+        let settings = Settings {
+            otp_ttl: Duration::from_mins(10),
+            otp_max_attempts: 5,
+            reset_requests_max: 5,
+        };
+        let resets = PasswordResets::new(
+            Store::new(db.clone()),
+            Passwords::start(&cheap, &entropy).expect("started"),
+            MailQueue::new(db, secret.clone(), clock.clock(), entropy.clone()),
+            settings,
+            &secret,
+            clock.clock(),
+            entropy,
+        );
+        Self { resets, clock: clock.clone() }
+    }
+
+    async fn register(&self, email: &str) -> User {
+        let row = NewUserRow {
+            username: None,
+            email: Some(&address(email)),
+            name: &Name::default(),
+            password_hash: "$argon2id$...",
+            maker: Maker::Owner,
+            roles: Roles::from_iter([Role::User]),
+            created_at: self.clock.clock().now(),
+            client_address: "",
+        };
+        self.resets.store.insert_user(&row).await.expect("stored")
+    }
+
+    async fn ask(&self, email: &str) -> Result<(), Error> {
+        self.resets.request(&address(email), &client("192.0.2.1")).await
+    }
+
+    /// Does what the task does each second.
+    async fn work(&self) {
+        self.resets.work(&mut Timestamp::default()).await.expect("worked");
+    }
+
+    async fn ask_and_work(&self, email: &str) {
+        self.ask(email).await.expect("taken");
+        self.work().await;
+    }
+
+    async fn reset(&self, email: &str, otp: &str) -> Result<(), Error> {
+        let password = Password::parse("new_password", "a new password").expect("a password");
+        let otp = Otp::parse(otp).expect("a code");
+        self.resets.reset(&address(email), &otp, password, &client("192.0.2.1")).await
+    }
+
+    /// The types of all events, and to whom they happened.
+    async fn events(&self) -> Vec<(EventType, Option<UserId>)> {
+        let events = self.resets.store.events_after(0, 100).await.expect("read");
+        events.iter().map(|one| (one.details.event_type, one.details.user_id)).collect()
+    }
+}
+
+fn address(text: &str) -> Email {
+    Email::parse(text).expect("an address")
+}
+
+fn client(address: &str) -> ClientInfo {
+    ClientInfo { address: address.to_owned(), user_agent: String::new() }
+}
+
+fn is_otp_invalid(result: &Result<(), Error>) -> bool {
+    matches!(result, Err(Error::OtpInvalid))
+}
+
+fn wait(result: &Result<(), Error>) -> Option<Duration> {
+    match result {
+        Ok(()) => None,
+        Err(Error::TooManyRequests(wait)) => Some(*wait),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+on_each_database! {
+    async fn a_code_works_once_and_leaves_events_without_it(database) {
+        let harness = Harness::start(&database).await;
+        harness.ask_and_work("Ann@Example.COM").await;
+        harness.reset(ANN, " 100000\n").await.expect("reset");
+        assert!(is_otp_invalid(&harness.reset(ANN, "100000").await), "used");
+        let ann = Some(UserId(1));
+        assert_eq!(
+            harness.events().await,
+            [
+                (EventType::Registered, ann),
+                (EventType::PasswordResetRequested, ann),
+                (EventType::PasswordReset, ann),
+            ]
+        );
+        let events = harness.resets.store.events_after(1, 9).await.expect("read");
+        for event in events {
+            assert_eq!(event.details.client_address, "192.0.2.1");
+            let text = format!("{:?}", event.details);
+            assert!(!text.contains("100000") && !text.contains("ann"), "{text}");
+        }
+    }
+
+    async fn after_five_wrong_guesses_the_right_one_is_refused(database) {
+        let harness = Harness::start(&database).await;
+        harness.ask_and_work(ANN).await;
+        for guess in ["999999", "0", "not a code", "100001"] {
+            assert!(is_otp_invalid(&harness.reset(ANN, guess).await), "{guess}");
+        }
+        // Nobody can use up the guesses at another's code but by naming the address.
+        harness.register("bob@example.com").await;
+        assert!(is_otp_invalid(&harness.reset("bob@example.com", "100000").await));
+        assert!(is_otp_invalid(&harness.reset(ANN, "999998").await), "the fifth");
+        assert!(is_otp_invalid(&harness.reset(ANN, "100000").await), "right, but the sixth");
+        harness.ask_and_work(ANN).await;
+        harness.reset(ANN, "100001").await.expect("a new code, and new guesses");
+    }
+
+    async fn of_fifty_guesses_at_once_five_are_compared(database) {
+        let harness = Harness::start(&database).await;
+        harness.ask_and_work(ANN).await;
+        let key = harness.resets.keys.subject("account", ANN);
+        let now = harness.clock.clock().now();
+        let guesses = (0..50).map(|_| harness.resets.store.count_reset_guess(&key, 5, &[], now));
+        let guesses = futures_util::future::join_all(guesses).await;
+        let compared = guesses.into_iter().filter(|guess| {
+            matches!(guess.as_ref().expect("counted"), Guess::Counted(Some(_)))
+        });
+        assert_eq!(compared.count(), 5);
+    }
+
+    async fn of_many_with_the_right_code_at_once_one_resets(database) {
+        let harness = Harness::start(&database).await;
+        harness.ask_and_work(ANN).await;
+        let resets = (0..5).map(|_| harness.reset(ANN, "100000"));
+        let results = futures_util::future::join_all(resets).await;
+        assert_eq!(results.iter().filter(|one| one.is_ok()).count(), 1);
+        assert_eq!(results.iter().filter(|one| is_otp_invalid(one)).count(), 4);
+    }
+
+    async fn a_new_code_replaces_the_old(database) {
+        let harness = Harness::start(&database).await;
+        harness.ask_and_work(ANN).await;
+        harness.ask_and_work(ANN).await;
+        assert!(is_otp_invalid(&harness.reset(ANN, "100000").await));
+        harness.reset(ANN, "100001").await.expect("the newer one");
+    }
+
+    async fn a_code_expires_but_survives_a_restart(database) {
+        let harness = Harness::start(&database).await;
+        harness.ask_and_work(ANN).await;
+        harness.clock.advance(Duration::from_mins(10) - Duration::from_micros(1));
+        let harness = Harness::restart(&database, &harness.clock).await;
+        harness.reset(ANN, "100000").await.expect("its last moment");
+
+        harness.ask_and_work(ANN).await;
+        harness.clock.advance(Duration::from_mins(10));
+        assert!(is_otp_invalid(&harness.reset(ANN, "100000").await));
+    }
+
+    async fn nobody_gets_a_code_that_is_sent_to_nobody(database) {
+        let harness = Harness::start(&database).await;
+        harness.ask_and_work("nobody@example.com").await;
+        assert!(is_otp_invalid(&harness.reset("nobody@example.com", "100000").await));
+        // An account of that address, made later, is none that the code was sent to.
+        harness.register("nobody@example.com").await;
+        assert!(is_otp_invalid(&harness.reset("nobody@example.com", "100000").await));
+        let events = harness.events().await;
+        assert!(events.iter().all(|(event, _)| *event == EventType::Registered), "{events:?}");
+        assert_eq!(harness.resets.store.reset_requests(9).await.expect("read"), []);
+    }
+
+    async fn a_barred_account_gets_no_code_and_an_old_one_helps_nobody(database) {
+        let harness = Harness::start(&database).await;
+        let db = database.open(MIGRATIONS).await;
+        let disable = sql!("UPDATE users SET disabled = TRUE");
+        harness.ask_and_work(ANN).await;
+        db.write(disable).execute().await.expect("barred");
+        assert!(is_otp_invalid(&harness.reset(ANN, "100000").await), "barred since");
+        harness.ask_and_work(ANN).await;
+        assert!(is_otp_invalid(&harness.reset(ANN, "100001").await), "barred before");
+        let asked = (EventType::PasswordResetRequested, Some(UserId(1)));
+        assert_eq!(harness.events().await.iter().filter(|one| **one == asked).count(), 1);
+    }
+
+    async fn a_code_is_worthless_when_the_account_has_another_address(database) {
+        let harness = Harness::start(&database).await;
+        let db = database.open(MIGRATIONS).await;
+        harness.ask_and_work(ANN).await;
+        let change = sql!("UPDATE users SET email_key = 'new@example.com'");
+        db.write(change).execute().await.expect("changed");
+        for email in [ANN, "new@example.com"] {
+            assert!(is_otp_invalid(&harness.reset(email, "100000").await), "{email}");
+        }
+    }
+
+    async fn one_address_gets_five_codes_an_hour_whether_it_is_known_or_not(database) {
+        let harness = Harness::start(&database).await;
+        for email in [ANN, "nobody@example.com"] {
+            for _ in 0..5 {
+                assert_eq!(wait(&harness.ask(email).await), None);
+                harness.clock.advance(Duration::from_mins(1));
+            }
+            assert_eq!(wait(&harness.ask(email).await), Some(Duration::from_mins(55)));
+        }
+        harness.clock.advance(Duration::from_mins(49));
+        assert_eq!(wait(&harness.ask(ANN).await), Some(Duration::from_mins(1)));
+        harness.clock.advance(Duration::from_mins(1));
+        assert_eq!(wait(&harness.ask(ANN).await), None);
+    }
+
+    async fn parallel_requests_are_all_counted(database) {
+        let harness = Harness::start(&database).await;
+        let asked = (0..20).map(|_| harness.ask(ANN));
+        let asked = futures_util::future::join_all(asked).await;
+        assert_eq!(asked.iter().filter(|one| wait(one).is_none()).count(), 5);
+    }
+
+    async fn a_client_that_guesses_at_many_accounts_is_stopped(database) {
+        let harness = Harness::start(&database).await;
+        for number in 0..100 {
+            let email = format!("user{number}@example.com");
+            assert!(is_otp_invalid(&harness.reset(&email, "123456").await));
+        }
+        let refused = harness.reset("another@example.com", "123456").await;
+        assert_eq!(wait(&refused), Some(Duration::from_mins(10)));
+        harness.clock.advance(Duration::from_mins(10));
+        assert!(is_otp_invalid(&harness.reset(ANN, "123456").await));
+    }
+
+    async fn what_is_over_is_deleted(database) {
+        let harness = Harness::start(&database).await;
+        harness.ask_and_work(ANN).await;
+        harness.ask("nobody@example.com").await.expect("taken, and left");
+        let sweep = async || {
+            let now = harness.clock.clock().now();
+            let before = now - Duration::from_mins(10);
+            harness.resets.store.delete_expired_resets(now, before, 9).await.expect("deleted")
+        };
+        assert_eq!(sweep().await, 0);
+        harness.clock.advance(Duration::from_mins(10) + Duration::from_micros(1));
+        assert_eq!(sweep().await, 2, "the code and the request");
+        harness.clock.advance(Duration::from_hours(1));
+        assert_eq!(sweep().await, 3, "the counts of two addresses and a client");
+        assert_eq!(sweep().await, 0);
+    }
+}
+
+#[test]
+fn a_mail_tells_the_code_and_how_long_it_lives() {
+    let text = mail_text(&123_456.into(), Duration::from_mins(10));
+    assert_eq!(text.matches("123456").count(), 1);
+    assert!(text.contains("within 10 min") && text.is_ascii());
+    assert!(text.lines().all(|line| line.len() < 76), "{text}");
+    assert!(mail_text(&123_456.into(), Duration::from_secs(90)).contains("within 90 s"));
+}
+
+#[test]
+fn refuses_codes_that_live_for_more_than_a_day() {
+    assert_eq!(otp_ttl("24h"), Ok(Duration::from_hours(24)));
+    assert!(otp_ttl("25h").is_err() && otp_ttl("0s").is_err());
+}
