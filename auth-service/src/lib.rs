@@ -3,7 +3,7 @@
 //! | Module | Holds | May name |
 //! |---|---|---|
 //! | `grpc` | the RPCs: translate in, call one rule, translate out | proto, model, rules, error |
-//! | `accounts`, `sessions`, `signing_keys` | the rules | model, store, passwords, tokens |
+//! | `accounts`, `password_schemes`, `sessions`, `signing_keys` | the rules | model, store, passwords, tokens |
 //! | `passwords` | the hashing pool | model |
 //! | `tokens` | access and refresh tokens | model |
 //! | `model` | what all of it speaks of, parsed at the edge | nothing else here |
@@ -16,6 +16,7 @@ mod accounts;
 mod error;
 mod grpc;
 mod model;
+mod password_schemes;
 mod passwords;
 mod sessions;
 mod signing_keys;
@@ -40,6 +41,7 @@ use accounts::Accounts;
 use error::DOMAIN;
 use grpc::AuthApi;
 use model::PasswordPolicy;
+use password_schemes::PasswordSchemes;
 use passwords::Passwords;
 use sessions::{Lifetimes, Sessions};
 use signing_keys::SigningKeys;
@@ -199,6 +201,10 @@ pub async fn serve(
     let keys = SigningKeys::load_or_create(&store, &config.secret_key, clock, entropy).await?;
     let keys = Arc::new(keys);
     let passwords = Passwords::start(&config.passwords, entropy)?;
+    let mut schemes = PasswordSchemes::new(store.clone(), passwords.clone());
+    // Before the first sign-in: from then on every refusal takes its time.
+    schemes.refresh().await.map_err(|error| StartError::other(error.to_string()))?;
+    let watching = tokio::spawn(schemes.watch());
     let issuer = TokenIssuer::new(
         config.token_rules.clone(),
         config.access_token_ttl,
@@ -230,6 +236,7 @@ pub async fn serve(
         .with(AuthServiceServer::new(api).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .serve(db.clone(), listener, shutdown)
         .await;
+    watching.abort();
     db.close().await;
     served
 }

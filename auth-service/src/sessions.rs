@@ -18,6 +18,8 @@ use crate::{
 const SESSION_ID_BYTES: usize = 16;
 /// Sessions of one user; a further one ends the one that was longest unused.
 const SESSIONS_MAX: i64 = 100;
+/// How often a login is tried while the user's password hash changes.
+const LOGIN_TRIES_MAX: usize = 3;
 /// How often a refresh is tried against others of the same session.
 const REFRESH_TRIES_MAX: usize = 5;
 
@@ -67,29 +69,40 @@ impl Sessions {
     /// Opens a session for whoever knows the password of `identifier`.
     ///
     /// # Errors
-    /// [`Error::InvalidCredentials`] for an unknown identifier and for a wrong password, at the
-    /// same cost; [`Error::AccountDisabled`] for the right password of a disabled account.
+    /// [`Error::InvalidCredentials`] for an unknown identifier and for a wrong password, after the
+    /// same time; [`Error::AccountDisabled`] for the right password of a disabled account.
     pub async fn login(
         &self,
         identifier: Identifier,
         password: Password,
         client: ClientInfo,
     ) -> Result<(User, TokenPair), Error> {
-        let (user, stored) = self.store.credentials(&identifier).await?.unzip();
-        let matches = self.passwords.verify(password, stored.clone()).await?;
-        let (Some(user), Some(stored), true) = (user, stored, matches) else {
-            return Err(Error::InvalidCredentials);
-        };
-        if user.disabled {
-            return Err(Error::AccountDisabled);
+        let mut refused = None;
+        for _ in 0..LOGIN_TRIES_MAX {
+            let (user, stored) = self.store.credentials(&identifier).await?.unzip();
+            let verified = self.passwords.verify(password.clone(), stored.clone()).await?;
+            refused = Some(verified);
+            let (Some(user), Some(stored), true) = (user, stored, verified.matches) else { break };
+            if user.disabled {
+                return Err(Error::AccountDisabled);
+            }
+            let new_hash = match verified.needs_rehash {
+                true => self.passwords.rehash(password.clone()).await?,
+                false => None,
+            };
+            let session = self.new_session(user.id, client.clone());
+            let new_hash = new_hash.as_deref();
+            if self.store.begin_session(&session, &stored, new_hash, SESSIONS_MAX).await? {
+                let tokens = self.issuer.issue(&user, &session, self.keys.active())?;
+                return Ok((user, tokens));
+            }
+            // Changed, disabled or deleted while the password was hashed; or the same user signed
+            // in twice at once, and the other one replaced the hash. Look again.
         }
-        let session = self.new_session(user.id, client);
-        if !self.store.begin_session(&session, &stored, None, SESSIONS_MAX).await? {
-            // Changed, disabled or deleted while the password was hashed.
-            return Err(Error::InvalidCredentials);
+        if let Some(verified) = refused {
+            self.passwords.hold_refusal(verified).await;
         }
-        let tokens = self.issuer.issue(&user, &session, self.keys.active())?;
-        Ok((user, tokens))
+        Err(Error::InvalidCredentials)
     }
 
     fn new_session(&self, user_id: UserId, client: ClientInfo) -> Session {

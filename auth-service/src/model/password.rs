@@ -12,7 +12,11 @@ pub const PASSWORD_BYTES_MAX: usize = 1024;
 /// A password in clear, in NFC (NIST SP 800-63B rev. 4 section 3.1.1.2). Wiped from memory when
 /// dropped, never shown.
 #[derive(Clone)]
-pub struct Password(Zeroizing<String>);
+pub struct Password {
+    nfc: Zeroizing<String>,
+    /// What was typed, where that is not NFC: other programs hashed it as it came.
+    typed: Option<Zeroizing<String>>,
+}
 
 impl Password {
     /// Reads a password that someone claims to know: only its size is limited.
@@ -23,22 +27,35 @@ impl Password {
         if text.is_empty() {
             return Err(Violation::required(field));
         }
-        let password = Self(Zeroizing::new(text.nfc().collect()));
+        let nfc: Zeroizing<String> = Zeroizing::new(text.nfc().collect());
         // The larger of both forms: neither is work for nothing.
-        if text.len().max(password.0.len()) > PASSWORD_BYTES_MAX {
+        if text.len().max(nfc.len()) > PASSWORD_BYTES_MAX {
             let description = format!("{field} must be at most {PASSWORD_BYTES_MAX} bytes");
             return Err(Violation::new(field, "TOO_LONG", description));
         }
-        Ok(password)
+        let typed = (text != nfc.as_str()).then(|| Zeroizing::new(text.to_owned()));
+        Ok(Self { nfc, typed })
     }
 
     /// What is hashed.
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+        self.nfc.as_bytes()
+    }
+
+    /// What is verified, one after the other: one form, or the two of a password that was not
+    /// typed in NFC.
+    pub fn forms(&self) -> impl Iterator<Item = &[u8]> {
+        let forms = [Some(&self.nfc), self.typed.as_ref()];
+        forms.into_iter().flatten().map(|form| form.as_bytes())
+    }
+
+    /// In NFC.
+    pub(super) fn as_str(&self) -> &str {
+        &self.nfc
     }
 
     fn chars(&self) -> usize {
-        self.0.chars().count()
+        self.nfc.chars().count()
     }
 }
 

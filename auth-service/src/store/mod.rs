@@ -1,6 +1,7 @@
 //! The SQL, each statement once for all three databases; one file for each family of tables.
 
 mod events;
+mod password_schemes;
 mod sessions;
 mod signing_keys;
 mod users;
@@ -18,6 +19,7 @@ pub use users::NewUserRow;
 pub const MIGRATIONS: Migrations = service_kit::migrations!("auth":
     1 "0001_accounts",
     2 "0002_events",
+    3 "0003_password_schemes",
 );
 
 /// The tables of auth-service. Cheap to clone.
