@@ -23,7 +23,7 @@ mod signing_keys;
 mod store;
 mod tokens;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fs::File, io::BufReader, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use auth_client::TokenRules;
 use clap::Args;
@@ -40,7 +40,7 @@ use service_kit::{
 use accounts::Accounts;
 use error::DOMAIN;
 use grpc::AuthApi;
-use model::PasswordPolicy;
+use model::{Blocklist, PasswordPolicy};
 use password_schemes::PasswordSchemes;
 use passwords::Passwords;
 use sessions::{Lifetimes, Sessions};
@@ -121,6 +121,10 @@ pub struct Settings {
     )]
     pub password_min_length: u16,
 
+    /// A file of refused passwords, one a line
+    #[arg(long, env = "PASSWORD_BLOCKLIST", value_name = "PASSWORD_BLOCKLIST")]
+    pub password_blocklist: Option<PathBuf>,
+
     /// The cost of a password's hash.
     #[command(flatten)]
     pub passwords: PasswordSettings,
@@ -147,6 +151,8 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// Characters of a new password at least.
     pub password_chars_min: usize,
+    /// A file of refused passwords.
+    pub password_blocklist: Option<PathBuf>,
     /// The cost of a password's hash.
     pub passwords: PasswordSettings,
     /// The time.
@@ -179,6 +185,7 @@ impl Config {
             refresh_grace: settings.refresh_grace,
             trusted_proxies: common.client.trusted_proxies.clone(),
             password_chars_min: settings.password_min_length.into(),
+            password_blocklist: settings.password_blocklist,
             passwords: settings.passwords,
             clock: Clock::system(),
             entropy,
@@ -196,6 +203,7 @@ pub async fn serve(
     shutdown: Shutdown,
 ) -> Result<(), StartError> {
     let Config { clock, entropy, .. } = &config;
+    let blocklist = load_blocklist(config.password_blocklist.clone()).await?;
     let db = Db::open("AUTH_DATABASE_URL", &config.database, MIGRATIONS).await?;
     let store = Store::new(db.clone());
     let keys = SigningKeys::load_or_create(&store, &config.secret_key, clock, entropy).await?;
@@ -229,7 +237,7 @@ pub async fn serve(
             entropy: entropy.clone(),
         },
         keys,
-        password_policy: PasswordPolicy { chars_min: config.password_chars_min },
+        password_policy: PasswordPolicy { chars_min: config.password_chars_min, blocklist },
     };
     let served = Services::new(DOMAIN, proto::FILE_DESCRIPTOR_SET)
         .trusting(config.trusted_proxies)
@@ -239,4 +247,17 @@ pub async fn serve(
     watching.abort();
     db.close().await;
     served
+}
+
+/// Reads the file of refused passwords, if there is one: millions of lines take a second or two.
+async fn load_blocklist(path: Option<PathBuf>) -> Result<Arc<Blocklist>, StartError> {
+    let Some(path) = path else { return Ok(Arc::default()) };
+    let shown = path.display().to_string();
+    let read = move || Blocklist::read(BufReader::with_capacity(1 << 20, File::open(path)?));
+    let read = tokio::task::spawn_blocking(read).await;
+    let read = read.map_err(|error| StartError::other(error.to_string()))?;
+    let blocklist = read
+        .map_err(|error| StartError::setting("PASSWORD_BLOCKLIST", format!("{shown}: {error}")))?;
+    tracing::info!(passwords.refused = blocklist.len(), "the list of refused passwords is read");
+    Ok(Arc::new(blocklist))
 }

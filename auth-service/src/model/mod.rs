@@ -1,6 +1,7 @@
 //! What the service speaks of, parsed once at the edge: below it nothing is a bare string.
 
 mod account;
+mod blocklist;
 mod event;
 mod password;
 mod session;
@@ -9,6 +10,7 @@ use service_kit::rejection::Violation;
 
 pub use account::{Email, Identifier, Name, NewAccount, User, UserId, Username};
 pub use auth_client::{Role, Roles};
+pub use blocklist::Blocklist;
 pub use event::{Event, EventFilter, EventType, NewEvent};
 pub use password::{Password, PasswordPolicy};
 pub use session::{ClientInfo, Session};

@@ -41,6 +41,7 @@ pub fn config(database: &TestDatabase, clock: &ManualClock) -> Config {
         refresh_grace: Duration::from_secs(30),
         trusted_proxies: TrustedProxies::default(),
         password_chars_min: 8,
+        password_blocklist: None,
         passwords: PasswordSettings {
             argon2_memory_kib: 8,
             argon2_iterations: 1,
