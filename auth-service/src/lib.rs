@@ -4,6 +4,8 @@
 //! |---|---|---|
 //! | `grpc` | the RPCs: translate in, call one rule, translate out | proto, model, rules, error |
 //! | `accounts`, `password_schemes`, `sessions`, `signing_keys` | the rules | model, store, passwords, tokens |
+//! | `import` | accounts that move in from another program | model, store, passwords |
+//! | `commands` | what the command line offers beside serving | the rules, import |
 //! | `passwords` | the hashing pool | model |
 //! | `tokens` | access and refresh tokens | model |
 //! | `model` | what all of it speaks of, parsed at the edge | nothing else here |
@@ -13,8 +15,10 @@
 //! [`serve`] is the one door: for `main`, for `pavilion` and for the tests.
 
 mod accounts;
+mod commands;
 mod error;
 mod grpc;
+mod import;
 mod model;
 mod password_schemes;
 mod passwords;
@@ -48,6 +52,8 @@ use signing_keys::SigningKeys;
 use store::{MIGRATIONS, Store};
 use tokens::TokenIssuer;
 
+pub use commands::Command;
+pub use import::{ImportFormat, ImportOptions, ImportSummary, import};
 pub use passwords::Settings as PasswordSettings;
 
 /// The settings that only auth-service reads.

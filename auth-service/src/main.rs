@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use auth_client::TokenRules;
-use auth_service::{Config, Settings, serve};
+use auth_service::{Command, Config, Settings, serve};
 use clap::Parser;
 use service_kit::{
     process::{CommandLine, run},
@@ -24,6 +24,8 @@ struct Cli {
     token_rules: TokenRules,
     #[command(flatten)]
     common: Common,
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
 impl CommandLine for Cli {
@@ -34,6 +36,10 @@ impl CommandLine for Cli {
 
 fn main() -> ExitCode {
     run("auth-service", async |cli: Cli, shutdown| {
+        if let Some(command) = cli.command {
+            let config = Config::new(cli.settings, cli.token_rules, &cli.common)?;
+            return command.run(config, shutdown).await;
+        }
         let listener = bind("AUTH_ADDR", cli.settings.auth_addr).await?;
         let config = Config::new(cli.settings, cli.token_rules, &cli.common)?;
         serve(config, listener, shutdown).await

@@ -1,6 +1,6 @@
 //! Hashes with known passwords, as the libraries made them.
 
-use super::*;
+use super::{stored::UnusableHash, *};
 
 /// The least that argon2 takes: what is tested is not the cost.
 const CHEAP: Settings =

@@ -39,7 +39,7 @@ use argon2id::{Argon2id, HashError};
 use even_time::EvenTime;
 
 pub use even_time::HashCost;
-pub use stored::{HASH_BYTES_MAX, StoredHash, UnusableHash};
+pub use stored::StoredHash;
 
 /// Requests that may wait for each thread: about two seconds of work.
 const QUEUE_PER_THREAD_MAX: usize = 64;

@@ -21,7 +21,7 @@ use super::{
 };
 
 /// Bytes of a stored hash: what the column holds.
-pub const HASH_BYTES_MAX: usize = 512;
+const HASH_BYTES_MAX: usize = 512;
 /// Bytes of a derived key: less could be hit by chance, more is made by no library.
 pub(super) const KEY_BYTES_MIN: usize = 16;
 pub(super) const KEY_BYTES_MAX: usize = 64;

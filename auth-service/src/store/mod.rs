@@ -1,6 +1,7 @@
 //! The SQL, each statement once for all three databases; one file for each family of tables.
 
 mod events;
+mod imports;
 mod password_schemes;
 mod sessions;
 mod signing_keys;
@@ -11,6 +12,7 @@ mod conformance;
 
 use service_kit::db::{Db, Migrations};
 
+pub use imports::{ExistingAccount, IMPORT_ROWS_MAX, ImportedRow};
 pub use sessions::{EndedSessions, EndingSessions};
 pub use signing_keys::SigningKeyRow;
 pub use users::NewUserRow;

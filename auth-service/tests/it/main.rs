@@ -4,5 +4,6 @@
 mod accounts;
 mod lifecycle;
 mod login;
+mod passwords;
 mod service;
 mod validate_token;
