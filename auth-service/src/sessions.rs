@@ -86,9 +86,10 @@ impl Sessions {
             if user.disabled {
                 return Err(Error::AccountDisabled);
             }
-            let new_hash = match verified.needs_rehash {
-                true => self.passwords.rehash(password.clone()).await?,
-                false => None,
+            let new_hash = if verified.needs_rehash {
+                self.passwords.rehash(password.clone()).await?
+            } else {
+                None
             };
             let session = self.new_session(user.id, client.clone());
             let new_hash = new_hash.as_deref();

@@ -10,7 +10,12 @@ use crate::{Config, ImportOptions};
 /// A command; without one, `auth-service` serves.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Moves in: takes over accounts and password hashes of another program
+    /// Takes over accounts and password hashes of another program
+    ///
+    /// Columns (of CSV) or members (of JSON Lines): username, email or both; password_hash, as
+    /// Werkzeug, Django (PBKDF2), bcrypt libraries or PHC strings of argon2 and scrypt have it;
+    /// name; roles (user, coach, admin); disabled; created_at. Every bad row is reported before
+    /// anything is written. Run it again to complete an import that was interrupted.
     Import(ImportOptions),
 }
 

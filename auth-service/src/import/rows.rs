@@ -235,7 +235,7 @@ fn text_of(json: &serde_json::Value) -> Option<String> {
         Value::Number(number) => Some(number.to_string()),
         Value::String(text) => Some(text.clone()),
         Value::Array(words) => {
-            let words: Option<Vec<_>> = words.iter().map(serde_json::Value::as_str).collect();
+            let words: Option<Vec<_>> = words.iter().map(Value::as_str).collect();
             Some(words?.join(","))
         }
         Value::Object(_) => None,

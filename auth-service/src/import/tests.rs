@@ -340,7 +340,7 @@ fn rows_of(name: &str, bytes: &[u8]) -> Result<Vec<rows::Row>, String> {
 
 #[test]
 fn a_file_that_cannot_be_a_table_of_accounts_is_refused_with_one_line() {
-    let open_quote = [b"username,password_hash\n\"".as_slice(), &[b'x'; 1_000_000]].concat();
+    let open_quote = [b"username,password_hash\n\"".to_vec(), vec![b'x'; 1_000_000]].concat();
     for (name, bytes, why) in [
         ("users.txt", b"".as_slice(), "--format"),
         ("users.csv", b"", "must name the columns"),
