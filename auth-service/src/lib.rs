@@ -3,7 +3,8 @@
 //! | Module | Holds | May name |
 //! |---|---|---|
 //! | `grpc` | the RPCs: translate in, call one rule, translate out | proto, model, rules, error |
-//! | `accounts`, `sessions`, `users`, `lockout`, `password_reset`, `signing_keys`, `events`, `permissions` | the rules | model, store, passwords, tokens |
+//! | `accounts`, `sessions`, `users`, `lockout`, `password_reset`, `password_schemes`, `signing_keys`, `events`, `permissions` | the rules | model, store, passwords, tokens |
+//! | `import` | accounts that move in from another program | model, store, passwords |
 //! | `feed`, `housekeeping` | what runs beside the RPCs: following the log, deleting what has expired | store |
 //! | `commands` | what an operator does beside the service: `auth-service keys ...` | rules, store |
 //! | `passwords` | the hashing pool | model |
@@ -21,9 +22,11 @@ mod events;
 mod feed;
 mod grpc;
 mod housekeeping;
+mod import;
 mod lockout;
 mod model;
 mod password_reset;
+mod password_schemes;
 mod passwords;
 mod permissions;
 mod sessions;
@@ -32,7 +35,7 @@ mod store;
 mod tokens;
 mod users;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fs::File, io::BufReader, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use auth_client::{Algorithm, TokenRules};
 use clap::Args;
@@ -58,8 +61,9 @@ use feed::Feed;
 use grpc::{AuthApi, EventApi, UserApi, Watchers};
 use housekeeping::keep_tidy;
 use lockout::Lockout;
-use model::PasswordPolicy;
+use model::{Blocklist, PasswordPolicy};
 use password_reset::PasswordResets;
+use password_schemes::PasswordSchemes;
 use passwords::Passwords;
 use sessions::{Lifetimes, Sessions};
 use signing_keys::{KeyKeeper, KeyPolicy, SigningKeys};
@@ -68,6 +72,7 @@ use tokens::TokenIssuer;
 use users::Users;
 
 pub use commands::{Command, KeysCommand};
+pub use import::{ImportFormat, ImportOptions, ImportSummary, import};
 pub use lockout::Settings as LockoutSettings;
 pub use password_reset::Settings as PasswordResetSettings;
 pub use passwords::Settings as PasswordSettings;
@@ -167,6 +172,10 @@ pub struct Settings {
     )]
     pub password_min_length: u16,
 
+    /// A file of refused passwords, one a line
+    #[arg(long, env = "PASSWORD_BLOCKLIST", value_name = "PASSWORD_BLOCKLIST")]
+    pub password_blocklist: Option<PathBuf>,
+
     /// The cost of a password's hash.
     #[command(flatten)]
     pub passwords: PasswordSettings,
@@ -214,6 +223,8 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// Characters of a new password at least.
     pub password_chars_min: usize,
+    /// A file of refused passwords.
+    pub password_blocklist: Option<PathBuf>,
     /// The cost of a password's hash.
     pub passwords: PasswordSettings,
     /// When failed sign-ins have consequences.
@@ -261,6 +272,7 @@ impl Config {
             service_tokens,
             trusted_proxies: common.client.trusted_proxies.clone(),
             password_chars_min: settings.password_min_length.into(),
+            password_blocklist: settings.password_blocklist,
             passwords: settings.passwords,
             lockout: settings.lockout,
             password_reset: settings.password_reset,
@@ -284,8 +296,9 @@ impl Config {
     }
 
     /// What new passwords must be like.
-    fn password_policy(&self) -> PasswordPolicy {
-        PasswordPolicy { chars_min: self.password_chars_min }
+    async fn password_policy(&self) -> Result<PasswordPolicy, StartError> {
+        let blocklist = load_blocklist(self.password_blocklist.clone()).await?;
+        Ok(PasswordPolicy { chars_min: self.password_chars_min, blocklist })
     }
 
     /// What changes the signing keys in `store`.
@@ -319,11 +332,15 @@ pub async fn serve(
 ) -> Result<(), StartError> {
     let Config { clock, entropy, .. } = &config;
     let mailer = Mailer::new(&config.mail)?;
+    let password_policy = config.password_policy().await?;
     let opening = Box::pin(Db::open("AUTH_DATABASE_URL", &config.database, MIGRATIONS));
     let Some(db) = shutdown.unless_begun(opening).await.transpose()? else { return Ok(()) };
     let store = Store::new(db.clone());
     let keys = Arc::new(SigningKeys::start(config.key_keeper(store.clone())).await?);
     let passwords = Passwords::start(&config.passwords, entropy)?;
+    let mut schemes = PasswordSchemes::new(store.clone(), passwords.clone());
+    // Before the first sign-in: from then on every refusal takes its time.
+    schemes.refresh().await.map_err(|error| StartError::other(error.to_string()))?;
     let issuer = TokenIssuer::new(
         config.token_rules.clone(),
         config.access_token_ttl,
@@ -366,7 +383,7 @@ pub async fn serve(
         accounts: Accounts::new(store.clone(), passwords, lockout.addresses.clone(), clock.clone()),
         sessions: sessions.clone(),
         keys: keys.clone(),
-        password_policy: config.password_policy(),
+        password_policy,
         password_resets: password_resets.clone(),
         feed: feed.clone(),
         service_tokens: config.service_tokens.clone(),
@@ -386,6 +403,7 @@ pub async fn serve(
     workers.spawn(password_resets.run(shutdown.clone()));
     workers.spawn(lockout.keep_swept(shutdown.clone()));
     let mut background = JoinSet::new();
+    background.spawn(schemes.watch());
     background.spawn(async move { feed.follow().await });
     background.spawn(async move { match keys.keep().await {} });
     background.spawn(keep_tidy(store, clock.clone(), config.event_retention));
@@ -406,4 +424,17 @@ pub async fn serve(
     background.shutdown().await;
     db.close().await;
     served
+}
+
+/// Reads the file of refused passwords, if there is one: millions of lines take a second or two.
+async fn load_blocklist(path: Option<PathBuf>) -> Result<Arc<Blocklist>, StartError> {
+    let Some(path) = path else { return Ok(Arc::default()) };
+    let shown = path.display().to_string();
+    let read = move || Blocklist::read(BufReader::with_capacity(1 << 20, File::open(path)?));
+    let read = tokio::task::spawn_blocking(read).await;
+    let read = read.map_err(|error| StartError::other(error.to_string()))?;
+    let blocklist = read
+        .map_err(|error| StartError::setting("PASSWORD_BLOCKLIST", format!("{shown}: {error}")))?;
+    tracing::info!(passwords.refused = blocklist.len(), "the list of refused passwords is read");
+    Ok(Arc::new(blocklist))
 }

@@ -12,7 +12,7 @@ use crate::{
     model::{
         ClientInfo, EventType, Identifier, NewEvent, Password, Session, Subject, User, UserId,
     },
-    passwords::Passwords,
+    passwords::{Passwords, Verified},
     signing_keys::SigningKeys,
     store::{Actor, EndedSessions, EndingSessions, Store},
     tokens::{RefreshToken, TokenIssuer, TokenPair},
@@ -21,6 +21,8 @@ use crate::{
 const SESSION_ID_BYTES: usize = 16;
 /// Sessions of one user; a further one ends the one that was longest unused.
 const SESSIONS_MAX: i64 = 100;
+/// How often a login is tried while the user's password hash changes.
+const LOGIN_TRIES_MAX: usize = 3;
 /// How often a refresh is tried against others of the same session.
 const REFRESH_TRIES_MAX: usize = 5;
 
@@ -79,12 +81,27 @@ pub struct SignedIn {
     pub device_token: String,
 }
 
+/// Whether a password was the right one.
+enum Recognized {
+    Known(Known),
+    Disabled,
+    Nobody(Verified),
+}
+
+/// Someone who knows the password of an account.
+struct Known {
+    user: User,
+    stored: String,
+    /// What the hash is to be replaced by.
+    new_hash: Option<String>,
+}
+
 impl Sessions {
     /// Opens a session for whoever knows the password of `identifier`.
     ///
     /// # Errors
-    /// [`Error::InvalidCredentials`] for an unknown identifier and for a wrong password, at the
-    /// same cost; [`Error::AccountDisabled`] for the right password of a disabled account; those
+    /// [`Error::InvalidCredentials`] for an unknown identifier and for a wrong password, after the
+    /// same time; [`Error::AccountDisabled`] for the right password of a disabled account; those
     /// of [`Lockout::attempt`], right password or not.
     pub async fn login(
         &self,
@@ -93,34 +110,80 @@ impl Sessions {
         device_token: &str,
         client: ClientInfo,
     ) -> Result<SignedIn, Error> {
-        let (user, stored) = self.store.credentials(&identifier).await?.unzip();
-        let user_id = user.as_ref().map(|user| user.id);
+        let found = self.store.credentials(&identifier).await?;
+        let user_id = found.as_ref().map(|(user, _)| user.id);
         let subject = self.lockout.subject(&identifier, user_id, device_token);
         let attempt = self.lockout.attempt(subject, &client).await?;
-        let matches = match self.passwords.verify(password, stored.clone()).await {
-            Ok(matches) => matches,
+        let known = match self.recognize(found, &password).await {
+            Ok(Recognized::Known(known)) => known,
+            Ok(Recognized::Disabled) => {
+                attempt.abandoned().await?;
+                return Err(Error::AccountDisabled);
+            }
+            Ok(Recognized::Nobody(verified)) => {
+                let refusal = attempt.failed().await;
+                self.passwords.hold_refusal(verified).await;
+                return Err(refusal);
+            }
             Err(error) => {
                 attempt.abandoned().await?;
                 return Err(error);
             }
         };
-        let (Some(user), Some(stored), true) = (user, stored, matches) else {
-            return Err(attempt.failed().await);
-        };
-        if user.disabled {
-            attempt.abandoned().await?;
-            return Err(Error::AccountDisabled);
-        }
         // Before the session: one that was locked meanwhile must not begin.
         attempt.succeeded().await?;
-        let session = self.new_session(user.id, client);
-        if !self.store.begin_session(&session, &stored, None, SESSIONS_MAX).await? {
-            // Changed, disabled or deleted while the password was hashed.
-            return Err(Error::InvalidCredentials);
-        }
-        let tokens = self.issuer.issue(&user, &session, &self.keys.active())?;
-        let device_token = self.lockout.device_token(user.id, device_token);
+        let user_id = known.user.id;
+        let (user, tokens) = self.begin(known, &identifier, &password, client).await?;
+        let device_token = self.lockout.device_token(user_id, device_token);
         Ok(SignedIn { user, tokens, device_token })
+    }
+
+    /// Whether `password` is the one that was found.
+    async fn recognize(
+        &self,
+        found: Option<(User, String)>,
+        password: &Password,
+    ) -> Result<Recognized, Error> {
+        let (user, stored) = found.unzip();
+        let verified = self.passwords.verify(password.clone(), stored.clone()).await?;
+        let (Some(user), Some(stored), true) = (user, stored, verified.matches) else {
+            return Ok(Recognized::Nobody(verified));
+        };
+        if user.disabled {
+            return Ok(Recognized::Disabled);
+        }
+        let new_hash = if verified.needs_rehash {
+            self.passwords.rehash(password.clone()).await?
+        } else {
+            None
+        };
+        Ok(Recognized::Known(Known { user, stored, new_hash }))
+    }
+
+    /// Begins a session of someone who was recognized. Where the account changed since, by another
+    /// sign-in that replaced the hash or by anything else, it is looked at again.
+    async fn begin(
+        &self,
+        mut known: Known,
+        identifier: &Identifier,
+        password: &Password,
+        client: ClientInfo,
+    ) -> Result<(User, TokenPair), Error> {
+        for _ in 0..LOGIN_TRIES_MAX {
+            let Known { user, stored, new_hash } = known;
+            let session = self.new_session(user.id, client.clone());
+            let new_hash = new_hash.as_deref();
+            if self.store.begin_session(&session, &stored, new_hash, SESSIONS_MAX).await? {
+                let tokens = self.issuer.issue(&user, &session, &self.keys.active())?;
+                return Ok((user, tokens));
+            }
+            let found = self.store.credentials(identifier).await?;
+            let Recognized::Known(again) = self.recognize(found, password).await? else {
+                return Err(Error::InvalidCredentials);
+            };
+            known = again;
+        }
+        Err(Error::Contended)
     }
 
     fn new_session(&self, user_id: UserId, client: ClientInfo) -> Session {
@@ -270,8 +333,8 @@ impl Sessions {
         let subject = Subject::Device { user_id: id, device_id };
         let attempt = self.lockout.attempt(subject, client).await?;
         match self.passwords.verify(current, Some(stored.clone())).await {
-            Ok(true) => attempt.succeeded().await?,
-            Ok(false) => return Err(attempt.failed().await),
+            Ok(verified) if verified.matches => attempt.succeeded().await?,
+            Ok(_) => return Err(attempt.failed().await),
             Err(error) => {
                 attempt.abandoned().await?;
                 return Err(error);
@@ -301,13 +364,5 @@ impl Sessions {
             && !user.disabled
             && user.roles == token.roles;
         if is_good { Ok(ActiveToken { token, user }) } else { Err(Refusal::Revoked.into()) }
-    }
-
-    /// Who sends an access token.
-    ///
-    /// # Errors
-    /// As [`Sessions::judge`].
-    pub async fn caller(&self, access_token: &str) -> Result<Caller, Error> {
-        Ok(self.judge(access_token).await?.token.into())
     }
 }

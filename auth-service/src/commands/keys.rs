@@ -38,7 +38,7 @@ impl KeysCommand {
     ///
     /// # Errors
     /// Names `SECRET_KEY` where it does not fit the database, or says why keys stay as they are.
-    pub(super) async fn execute(self, config: &Config) -> Result<String, StartError> {
+    pub async fn execute(self, config: &Config) -> Result<String, StartError> {
         let db = Db::open("AUTH_DATABASE_URL", &config.database, MIGRATIONS).await?;
         let keeper = config.key_keeper(Store::new(db.clone()));
         let done = match self {

@@ -102,7 +102,7 @@ impl UserCommand {
     ///
     /// # Errors
     /// In a line for a person.
-    pub(super) async fn execute(self, config: &Config) -> Result<String, StartError> {
+    pub async fn execute(self, config: &Config) -> Result<String, StartError> {
         let db = Db::open("AUTH_DATABASE_URL", &config.database, MIGRATIONS).await?;
         let store = Store::new(db.clone());
         let done = match self {
@@ -113,7 +113,7 @@ impl UserCommand {
                     &email,
                     &name,
                     &password,
-                    &config.password_policy(),
+                    &config.password_policy().await?,
                 );
                 create(config, store, parsed, &roles).await
             }
@@ -203,7 +203,8 @@ async fn set_password(
     password: &str,
 ) -> Result<String, StartError> {
     let (user, old_hash) = find(&store, user).await?;
-    let parsed = config.password_policy().parse("password", password);
+    let policy = config.password_policy().await?;
+    let parsed = policy.parse("password", password, &user.names());
     let password = parsed.map_err(|one| line(Error::Invalid(vec![one])))?;
     let passwords = Passwords::start(&config.passwords, &config.entropy)?;
     let hash = passwords.hash(password).await.map_err(line)?;

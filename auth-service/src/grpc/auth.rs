@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use auth_client::Caller;
 use proto::auth::v1::{
     ChangePasswordRequest, ChangePasswordResponse, GetJwksRequest, GetJwksResponse, LoginRequest,
     LoginResponse, LogoutAllRequest, LogoutAllResponse, LogoutRequest, LogoutResponse,
@@ -146,14 +147,17 @@ impl AuthService for AuthApi {
         &self,
         request: Request<ChangePasswordRequest>,
     ) -> Result<Response<ChangePasswordResponse>, Status> {
-        let (caller, client) = caller::user(&self.sessions, &request).await?;
+        let (active, client) = caller::account(&self.sessions, &request).await?;
         let ChangePasswordRequest { current_password, new_password } = request.into_inner();
         let mut violations = Vec::new();
         let current = keep(Password::parse("current_password", &current_password), &mut violations);
-        let new = keep(self.password_policy.parse("new_password", &new_password), &mut violations);
+        let names = active.user.names();
+        let new = self.password_policy.parse("new_password", &new_password, &names);
+        let new = keep(new, &mut violations);
         let (Some(current), Some(new)) = (current, new) else {
             return Err(Error::Invalid(violations).into());
         };
+        let caller = Caller::from(active.token);
         self.sessions.change_password(&caller, current, new, &client).await?;
         Ok(Response::new(ChangePasswordResponse {}))
     }

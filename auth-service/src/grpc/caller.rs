@@ -4,7 +4,11 @@ use auth_client::{Caller, bearer::bearer_token};
 use service_kit::{client::Client, settings::ServiceTokens};
 use tonic::{Request, Status};
 
-use crate::{error::Error, model::ClientInfo, sessions::Sessions};
+use crate::{
+    error::Error,
+    model::ClientInfo,
+    sessions::{ActiveToken, Sessions},
+};
 
 /// The user who sent a request, and from where.
 ///
@@ -14,9 +18,21 @@ pub async fn user<T>(
     sessions: &Sessions,
     request: &Request<T>,
 ) -> Result<(Caller, ClientInfo), Status> {
+    let (active, client) = account(sessions, request).await?;
+    Ok((active.token.into(), client))
+}
+
+/// The same, with the account as it is now.
+///
+/// # Errors
+/// As [`user`].
+pub async fn account<T>(
+    sessions: &Sessions,
+    request: &Request<T>,
+) -> Result<(ActiveToken, ClientInfo), Status> {
     let token = bearer_token(request.metadata().as_ref()).map_err(Error::from)?;
-    let caller = sessions.caller(token).await?;
-    Ok((caller, Client::of_request(request).into()))
+    let active = sessions.judge(token).await?;
+    Ok((active, Client::of_request(request).into()))
 }
 
 /// Refuses who does not show a service token.

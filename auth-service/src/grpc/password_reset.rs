@@ -33,7 +33,8 @@ pub(super) async fn reset(
     let email = keep(email(&address), &mut violations);
     let otp = keep(Otp::parse(&otp), &mut violations);
     let policy = &api.password_policy;
-    let new_password = keep(policy.parse("new_password", &new_password), &mut violations);
+    let new_password =
+        keep(policy.parse("new_password", &new_password, &[&address]), &mut violations);
     let (Some(email), Some(otp), Some(new_password)) = (email, otp, new_password) else {
         return Err(Error::Invalid(violations).into());
     };

@@ -212,7 +212,9 @@ impl NewAccount {
         let username = keep(username, &mut violations);
         let email = keep(email, &mut violations);
         let name = keep(Name::parse(name), &mut violations);
-        let password = keep(policy.parse("password", password), &mut violations);
+        let names = username.iter().flatten().map(Username::as_str);
+        let names: Vec<_> = names.chain(email.iter().flatten().map(Email::as_str)).collect();
+        let password = keep(policy.parse("password", password, &names), &mut violations);
         match (username, email, name, password) {
             (Some(username), Some(email), Some(name), Some(password)) if violations.is_empty() => {
                 Ok(Self { username, email, name, password })
@@ -272,12 +274,21 @@ pub struct User {
     pub updated_at: Timestamp,
 }
 
+impl User {
+    /// What the account is called by, and its password must not be.
+    pub fn names(&self) -> Vec<&str> {
+        self.username.iter().chain(&self.email).map(String::as_str).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn policy() -> PasswordPolicy {
-        PasswordPolicy { chars_min: 8 }
+        PasswordPolicy { chars_min: 8, blocklist: Arc::default() }
     }
 
     fn reasons(parsed: Result<NewAccount, Vec<Violation>>) -> Vec<(String, String)> {

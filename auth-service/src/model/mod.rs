@@ -1,6 +1,7 @@
 //! What the service speaks of, parsed once at the edge: below it nothing is a bare string.
 
 mod account;
+mod blocklist;
 mod event;
 mod lockout;
 mod otp;
@@ -15,6 +16,7 @@ pub use account::{
     parse_query, username_key,
 };
 pub use auth_client::{Role, Roles};
+pub use blocklist::Blocklist;
 pub use event::{Event, EventFilter, EventType, NewEvent};
 pub use lockout::{AddressAction, AddressFailures, Count, Subject};
 pub use otp::Otp;

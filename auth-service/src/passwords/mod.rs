@@ -5,26 +5,48 @@
 //! for each thread, and a queue that is refused when it is full. A request whose caller has gone
 //! is dropped from the queue unhashed. An unknown user's password takes the same way, against a
 //! hash that nothing matches.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | `stored` | what a stored hash is, and what it may cost |
+//! | `argon2id` | the hashes that are made here |
+//! | `foreign` | the hashes that other programs made: verified, then replaced |
+//! | `even_time` | when a refusal is answered, so that its time tells nothing |
 
 mod argon2id;
+mod even_time;
+mod foreign;
+mod stored;
+
+#[cfg(test)]
+mod fixtures;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     thread,
+    time::{Duration, Instant},
 };
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use clap::Args;
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use service_kit::{Entropy, StartError};
 use tokio::sync::oneshot;
 
 use crate::{error::Error, model::Password};
-use argon2id::Argon2id;
+use argon2id::{Argon2id, HashError};
+use even_time::EvenTime;
+
+pub use even_time::HashCost;
+pub use stored::StoredHash;
 
 /// Requests that may wait for each thread: about two seconds of work.
 const QUEUE_PER_THREAD_MAX: usize = 64;
 /// How far the hashing threads stand back behind the others (`nice`).
 const NICENESS: i32 = 10;
+/// Of a password that nobody has.
+const NOBODYS_BYTES: usize = 24;
 
 /// The cost of a new hash.
 #[derive(Args, Clone, Debug)]
@@ -58,16 +80,33 @@ pub struct Settings {
 pub struct Passwords {
     queue: Sender<Job>,
     entropy: Entropy,
+    even_time: Arc<EvenTime>,
+}
+
+/// What comparing a password with a stored hash has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Whether it is the right password.
+    pub matches: bool,
+    /// Whether the hash is not as one that is made now: of another format, of other parameters,
+    /// or of a password that is not in NFC.
+    pub needs_rehash: bool,
+    /// When a thread began with it.
+    started: Instant,
+    /// How long it took.
+    took: Duration,
+    /// How many forms of the password there were to try.
+    forms: u32,
 }
 
 #[derive(Debug)]
 enum Job {
     Hash { password: Password, salt: [u8; argon2id::SALT_BYTES], reply: oneshot::Sender<Hashed> },
-    Verify { password: Password, stored: Option<String>, reply: oneshot::Sender<Verified> },
+    Verify { password: Password, stored: Option<String>, reply: oneshot::Sender<Compared> },
 }
 
-type Hashed = Result<String, argon2id::HashError>;
-type Verified = Result<bool, argon2id::HashError>;
+type Hashed = Result<String, HashError>;
+type Compared = Result<Verified, HashError>;
 
 impl Passwords {
     /// Starts one thread for each core, with the memory for its hashes.
@@ -85,7 +124,7 @@ impl Passwords {
                 .spawn(move || work(hasher, &jobs))
                 .map_err(|error| StartError::other(format!("a hashing thread: {error}")))?;
         }
-        Ok(Self { queue, entropy: entropy.clone() })
+        Ok(Self { queue, entropy: entropy.clone(), even_time: Arc::default() })
     }
 
     /// Hashes a new password to a PHC string.
@@ -97,18 +136,67 @@ impl Passwords {
         self.submit(|reply| Job::Hash { password, salt, reply }).await
     }
 
-    /// Whether `password` is the one in `stored`, a PHC string. `None` is the hash of a user who
-    /// does not exist: the answer is no, at the same cost.
+    /// Hashes a password anew that was right just now; `None` where others wait for the threads:
+    /// their sign-ins come first, and this hash can be replaced at the next one.
     ///
     /// # Errors
-    /// [`Error::Overloaded`] where the queue is full.
-    pub async fn verify(&self, password: Password, stored: Option<String>) -> Result<bool, Error> {
+    /// Where hashing fails.
+    pub async fn rehash(&self, password: Password) -> Result<Option<String>, Error> {
+        if self.queue.len() > self.queue.capacity().unwrap_or(0) / 2 {
+            return Ok(None);
+        }
+        match self.hash(password).await {
+            Ok(hash) => Ok(Some(hash)),
+            Err(Error::Overloaded) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Compares `password` with the one in `stored`. `None` is the hash of a user who does not
+    /// exist: the answer is no, at the same cost.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] where the queue is full; [`Error::Internal`] where `stored` is
+    /// damaged or asks for too much.
+    pub async fn verify(
+        &self,
+        password: Password,
+        stored: Option<String>,
+    ) -> Result<Verified, Error> {
         self.submit(|reply| Job::Verify { password, stored, reply }).await
+    }
+
+    /// Waits until a refusal after `verified` may be answered: every account's at the same time,
+    /// whatever its hash is. Whoever knows the right password is not made to wait.
+    pub async fn hold_refusal(&self, verified: Verified) {
+        self.even_time.hold(verified).await;
+    }
+
+    /// Measures what verifying `stored` costs on this machine, while nobody else waits; `None`
+    /// where somebody does.
+    ///
+    /// # Errors
+    /// Those of [`Passwords::verify`].
+    pub async fn measure(&self, stored: Option<String>) -> Result<Option<HashCost>, Error> {
+        if !self.queue.is_empty() {
+            return Ok(None);
+        }
+        let nobodys = BASE64_URL_SAFE_NO_PAD.encode(self.entropy.bytes::<NOBODYS_BYTES>());
+        let nobodys = Password::parse("password", &nobodys)
+            .map_err(|_| Error::Internal("a password of our own is not valid".into()))?;
+        let verified = self.verify(nobodys, stored).await?;
+        Ok(Some(HashCost { time: verified.took, is_current: !verified.needs_rehash }))
+    }
+
+    /// From now on refusals take as long as the costliest of `present`, the hashes that accounts
+    /// have.
+    pub fn even_out(&self, present: &[HashCost]) {
+        self.even_time.set(present);
     }
 
     async fn submit<T>(
         &self,
-        job: impl FnOnce(oneshot::Sender<Result<T, argon2id::HashError>>) -> Job,
+        job: impl FnOnce(oneshot::Sender<Result<T, HashError>>) -> Job,
     ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         self.queue.try_send(job(reply)).map_err(|error| match error {
@@ -141,10 +229,43 @@ impl Argon2id {
                 let _ = reply.send(self.hash(password.as_bytes(), &salt));
             }
             Job::Verify { password, stored, reply } if !reply.is_closed() => {
-                let _ = reply.send(self.verify(password.as_bytes(), stored.as_deref()));
+                let _ = reply.send(self.compare(&password, stored.as_deref()));
             }
             Job::Hash { .. } | Job::Verify { .. } => {}
         }
+    }
+
+    fn compare(&mut self, password: &Password, stored: Option<&str>) -> Compared {
+        let started = Instant::now();
+        let hash = match stored {
+            Some(text) => StoredHash::parse(text)?,
+            None => StoredHash::Argon2(self.decoy.clone()),
+        };
+        // NFC first: that is what is hashed here, and what most people type. Other programs hashed
+        // what was typed, whichever form that was. Both are tried for every account, there or not.
+        let (mut forms, mut matched) = (0, None);
+        for form in password.forms() {
+            forms += 1;
+            let matches = match &hash {
+                StoredHash::Argon2(hash) => self.verify(form, hash)?,
+                StoredHash::Pbkdf2(hash) => hash.verify(form),
+                StoredHash::Scrypt(hash) => hash.verify(form),
+                StoredHash::Bcrypt(hash) => hash.verify(form),
+                StoredHash::Hmac(hash) => hash.verify(form),
+            };
+            if matches && stored.is_some() {
+                matched = Some(forms);
+                break;
+            }
+        }
+        let is_current = matches!(&hash, StoredHash::Argon2(hash) if self.is_current(hash));
+        Ok(Verified {
+            matches: matched.is_some(),
+            needs_rehash: !is_current || matched.is_some_and(|form| form > 1),
+            started,
+            took: started.elapsed(),
+            forms,
+        })
     }
 }
 
@@ -166,7 +287,8 @@ mod tests {
         let hash = passwords.hash(password("right")).await.expect("hashed");
         assert!(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{hash}");
         let verify = async |text, stored: Option<&str>| {
-            passwords.verify(password(text), stored.map(str::to_owned)).await.expect("verified")
+            let stored = stored.map(str::to_owned);
+            passwords.verify(password(text), stored).await.expect("verified").matches
         };
         assert!(verify("right", Some(&hash)).await);
         assert!(!verify("wrong", Some(&hash)).await);
@@ -179,16 +301,18 @@ mod tests {
         let other = Passwords::start(&strong, &Entropy::system()).expect("started");
         let hash = other.hash(password("right")).await.expect("hashed");
         let passwords = Passwords::start(&CHEAP, &Entropy::system()).expect("started");
-        assert!(passwords.verify(password("right"), Some(hash)).await.expect("verified"));
+        let verified = passwords.verify(password("right"), Some(hash)).await.expect("verified");
+        assert!(verified.matches && verified.needs_rehash);
         let own = passwords.hash(password("right")).await.expect("hashed");
-        assert!(passwords.verify(password("right"), Some(own)).await.expect("verified"));
+        let verified = passwords.verify(password("right"), Some(own)).await.expect("verified");
+        assert!(verified.matches && !verified.needs_rehash);
     }
 
     #[tokio::test]
     async fn a_full_queue_refuses_at_once_and_forgets_who_left() {
         // No thread takes from this queue.
         let (queue, jobs) = crossbeam_channel::bounded(1);
-        let passwords = Passwords { queue, entropy: Entropy::system() };
+        let passwords = Passwords { queue, entropy: Entropy::system(), even_time: Arc::default() };
         {
             let waiting = passwords.hash(password("waiting"));
             tokio::pin!(waiting);
@@ -199,6 +323,8 @@ mod tests {
             }
             let refused = passwords.hash(password("refused")).await;
             assert!(matches!(refused, Err(Error::Overloaded)), "{refused:?}");
+            let skipped = passwords.rehash(password("skipped")).await.expect("no error");
+            assert_eq!(skipped, None);
         }
         let Ok(Job::Hash { reply, .. }) = jobs.try_recv() else { panic!("one job waits") };
         assert!(reply.is_closed(), "its caller has gone");

@@ -2,9 +2,11 @@
 
 mod address_failures;
 mod events;
+mod imports;
 mod lockouts;
 mod managing;
 mod password_resets;
+mod password_schemes;
 mod sessions;
 mod signing_keys;
 mod throttles;
@@ -15,6 +17,7 @@ mod conformance;
 
 use service_kit::db::{Db, Migrations};
 
+pub use imports::{ExistingAccount, IMPORT_ROWS_MAX, ImportedRow};
 pub use lockouts::Change;
 pub use managing::{Actor, UserChange};
 pub use password_resets::{
@@ -29,6 +32,7 @@ pub use users::{Maker, NewUserRow};
 pub const MIGRATIONS: Migrations = service_kit::migrations!("auth":
     1 "0001_accounts",
     2 "0002_events",
+    3 "0003_password_schemes",
     4 "0004_mail_and_password_resets",
     5 "0005_signing_key_states",
     6 "0006_lockouts",

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use auth_service::{Command, Config, KeysCommand};
+use auth_service::{Config, KeysCommand};
 use service_kit::{on_each_database, secret::SecretKey, testing::ManualClock};
 use tempfile::TempDir;
 
@@ -20,7 +20,7 @@ on_each_database! {
 async fn an_operator_sees_and_changes_the_keys(database) {
     let clock = ManualClock::default();
     let settings = config(&database, &clock);
-    let run = async |command| Command::Keys(command).execute(&settings).await;
+    let run = async |command: KeysCommand| command.execute(&settings).await;
     let early = run(KeysCommand::Rotate { now: true }).await.expect_err("before the first start");
     assert!(early.to_string().starts_with("there are no signing keys yet"), "{early}");
     let service = Service::start_with(settings.clone(), clock.clone()).await;
@@ -46,7 +46,7 @@ async fn an_operator_sees_and_changes_the_keys(database) {
     let secret_key = SecretKey::from_bytes([8; 32]);
     let misfit = Config { secret_key, ..settings.clone() };
     for command in [KeysCommand::Rotate { now: true }, KeysCommand::Revoke { kid: first }] {
-        let error = Command::Keys(command).execute(&misfit).await.expect_err("refused");
+        let error = command.execute(&misfit).await.expect_err("refused");
         assert!(error.to_string().starts_with("SECRET_KEY: "), "{error}");
     }
 }}

@@ -9,6 +9,7 @@ mod lockout;
 mod login;
 mod mail;
 mod password_reset;
+mod passwords;
 mod refresh;
 mod revocations;
 mod service;

@@ -50,6 +50,7 @@ pub fn config(database: &TestDatabase, clock: &ManualClock) -> Config {
         service_tokens: SERVICE_TOKEN.parse().expect("a service token"),
         trusted_proxies: TrustedProxies::default(),
         password_chars_min: 8,
+        password_blocklist: None,
         passwords: PasswordSettings {
             argon2_memory_kib: 8,
             argon2_iterations: 1,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use auth_client::{Algorithm, Refusal, TokenRules, Verifier};
-use auth_service::{Command, Config, KeysCommand};
+use auth_service::{Config, KeysCommand};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use proto::auth::v1::{
     GetJwksRequest, GetJwksResponse, JsonWebKey, ValidateTokenRequest,
@@ -62,7 +62,7 @@ async fn eventually(what: &str, mut found: impl AsyncFnMut() -> bool) {
 }
 
 async fn keys(config: &Config, command: KeysCommand) -> String {
-    Command::Keys(command).execute(config).await.expect("done")
+    command.execute(config).await.expect("done")
 }
 
 /// The columns of `keys list`: kid, algorithm, state.
