@@ -70,16 +70,19 @@ pub fn start(name: &str, settings: &Settings) -> Result<LogGuard, StartError> {
     let mut layers = vec![layer(settings.log_format, stderr)];
 
     if let Some(folder) = &settings.log_dir {
+        let failed = |error: &dyn std::error::Error| {
+            let message = format!("cannot write to {}: {error}", folder.display());
+            StartError::setting("LOG_DIR", message)
+        };
+        // The appender would make it too, but only after complaining on standard error.
+        std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
         let files = RollingFileAppender::builder()
             .rotation(Rotation::DAILY)
             .filename_prefix(name)
             .filename_suffix("log")
             .max_log_files(LOG_FILES_KEPT)
             .build(folder)
-            .map_err(|error| {
-                let message = format!("cannot write to {}: {error}", folder.display());
-                StartError::setting("LOG_DIR", message)
-            })?;
+            .map_err(|error| failed(&error))?;
         let (file, file_guard) = tracing_appender::non_blocking(files);
         guards.push(file_guard);
         layers.push(layer(settings.log_format, file));
