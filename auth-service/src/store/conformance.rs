@@ -179,6 +179,35 @@ on_each_database! {
         assert!(store.session("young").await.expect("read").is_some());
     }
 
+    async fn calls_that_are_abandoned_halfway_leave_nothing_behind(database) {
+        let store = store(&database).await;
+        let user = insert(&store, Some("ann"), None).await.expect("stored");
+        for round in 0..20_u64 {
+            let calls = (0..16_u64).map(|call| {
+                let (store, number) = (store.clone(), round * 16 + call);
+                // As long as a caller's patience, or a deadline, may be.
+                let patience = Duration::from_micros(50 + number * 37 % 4000);
+                async move {
+                    let session = session(&format!("s{number}"), user.id);
+                    let begun = store.begin_session(&session, "$argon2id$...", None, 1000);
+                    let _ = tokio::time::timeout(patience, begun).await;
+                    let read = store.sessions(user.id, NOW);
+                    let _ = tokio::time::timeout(patience, read).await;
+                }
+            });
+            futures_util::future::join_all(calls).await;
+        }
+        // More often than there are connections: each of them still works, outside a transaction.
+        for number in 0..40 {
+            let session = session(&format!("last{number}"), user.id);
+            let begun = store.begin_session(&session, "$argon2id$...", None, 1000).await;
+            assert!(begun.expect("the database answers"));
+        }
+        let sessions = store.sessions(user.id, NOW).await.expect("read");
+        let events = store.events_after(0, 1000).await.expect("read");
+        assert_eq!(events.len(), sessions.len() + 1, "an event for each, and for the user");
+    }
+
     async fn a_reader_of_the_log_misses_nothing_that_commits_late(database) {
         let store = store(&database).await;
         let user = insert(&store, Some("ann"), None).await.expect("stored");

@@ -12,6 +12,7 @@
 //! this module.
 
 mod error;
+mod lease;
 mod migrate;
 mod pool;
 mod query;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::{
-    MySql, MySqlPool, PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+    MySqlPool, PgPool, Postgres, Sqlite, SqlitePool, Transaction,
     mysql::MySqlPoolOptions,
     pool::PoolOptions,
     postgres::{PgListener, PgPoolOptions},
@@ -14,7 +14,9 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{DatabaseUrl, DbError, Migrations, Query, Statement, migrate, url::Options};
+use super::{
+    DatabaseUrl, DbError, Migrations, Query, Statement, lease::Lease, migrate, url::Options,
+};
 use crate::StartError;
 
 /// Connections to a database server, for each process.
@@ -153,7 +155,7 @@ impl Db {
                 TxKind::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
             }
             Pools::Postgres(pool) => TxKind::Postgres(pool.begin().await?),
-            Pools::MySql(pool) => TxKind::MySql(pool.begin().await?),
+            Pools::MySql(pool) => TxKind::MySql(Lease::begin(pool).await?),
         };
         Ok(Tx { kind, notify: self.notify.clone(), notifies: false })
     }
@@ -281,7 +283,7 @@ pub struct Tx {
 enum TxKind {
     Sqlite(Transaction<'static, Sqlite>),
     Postgres(Transaction<'static, Postgres>),
-    MySql(Transaction<'static, MySql>),
+    MySql(Lease),
 }
 
 impl Tx {
@@ -290,7 +292,7 @@ impl Tx {
         match &mut self.kind {
             TxKind::Sqlite(tx) => Query::sqlite(statement, tx.into()),
             TxKind::Postgres(tx) => Query::postgres(statement, tx.into()),
-            TxKind::MySql(tx) => Query::mysql(statement, tx.into()),
+            TxKind::MySql(lease) => Query::mysql(statement, lease.into()),
         }
     }
 
@@ -315,7 +317,7 @@ impl Tx {
         match self.kind {
             TxKind::Sqlite(tx) => tx.commit().await,
             TxKind::Postgres(tx) => tx.commit().await,
-            TxKind::MySql(tx) => tx.commit().await,
+            TxKind::MySql(lease) => lease.end("COMMIT").await,
         }?;
         if self.notifies {
             self.notify.notify_one();
@@ -327,7 +329,7 @@ impl Tx {
         let rolled_back = match self.kind {
             TxKind::Sqlite(tx) => tx.rollback().await,
             TxKind::Postgres(tx) => tx.rollback().await,
-            TxKind::MySql(tx) => tx.rollback().await,
+            TxKind::MySql(lease) => lease.end("ROLLBACK").await,
         };
         if let Err(error) = rolled_back {
             // The database rolls back what it never saw committed; the first error says more.

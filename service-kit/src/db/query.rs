@@ -1,14 +1,14 @@
 //! A statement with its values, on its way to one of the three databases.
 
 use sqlx::{
-    ColumnIndex, Decode, Encode, MySql, MySqlConnection, PgConnection, Pool, Postgres, Row as _,
-    Sqlite, SqliteConnection, Transaction, Type,
+    ColumnIndex, Decode, Encode, MySql, PgConnection, Pool, Postgres, Row as _, Sqlite,
+    SqliteConnection, Transaction, Type,
     mysql::{MySqlArguments, MySqlRow},
     postgres::{PgArguments, PgRow},
     sqlite::{SqliteArguments, SqliteRow},
 };
 
-use super::{DbError, Statement};
+use super::{DbError, Statement, lease::Lease};
 
 /// A value that all three databases can store.
 pub trait Value<'q>:
@@ -72,6 +72,12 @@ impl<'c, DB: sqlx::Database> From<&'c mut Transaction<'static, DB>>
     }
 }
 
+impl<'c> From<&'c mut Lease> for Target<'c, MySql, Lease> {
+    fn from(lease: &'c mut Lease) -> Self {
+        Self::Connection(lease)
+    }
+}
+
 type Typed<DB, Arguments> = sqlx::query::Query<'static, DB, Arguments>;
 
 /// A statement and the values bound to it so far.
@@ -81,7 +87,7 @@ pub struct Query<'c>(Kind<'c>);
 enum Kind<'c> {
     Sqlite(Typed<Sqlite, SqliteArguments>, Target<'c, Sqlite, SqliteConnection>),
     Postgres(Typed<Postgres, PgArguments>, Target<'c, Postgres, PgConnection>, &'static str),
-    MySql(Typed<MySql, MySqlArguments>, Target<'c, MySql, MySqlConnection>),
+    MySql(Typed<MySql, MySqlArguments>, Target<'c, MySql, Lease>),
 }
 
 /// Runs `query.method(where it runs)`.
@@ -90,6 +96,21 @@ macro_rules! run {
         match $target {
             Target::Pool(pool) => $query.$method(pool).await,
             Target::Connection(connection) => $query.$method(connection).await,
+        }
+    };
+}
+
+/// The same on a connection that must not be abandoned.
+macro_rules! run_leased {
+    ($query:ident.$method:ident($target:ident)) => {
+        match $target {
+            Target::Pool(pool) => {
+                let mut lease = Lease::take(pool).await?;
+                let done = $query.$method(lease.connection()?).await;
+                lease.give_back();
+                done
+            }
+            Target::Connection(lease) => $query.$method(lease.connection()?).await,
         }
     };
 }
@@ -110,7 +131,7 @@ impl<'c> Query<'c> {
         Self(Kind::Postgres(sqlx::query(statement.dollar), target, statement.dollar))
     }
 
-    pub(super) fn mysql(statement: Statement, target: Target<'c, MySql, MySqlConnection>) -> Self {
+    pub(super) fn mysql(statement: Statement, target: Target<'c, MySql, Lease>) -> Self {
         Self(Kind::MySql(sqlx::query(statement.question), target))
     }
 }
@@ -133,7 +154,7 @@ impl Query<'_> {
         Ok(match self.0 {
             Kind::Sqlite(query, target) => run!(query.execute(target))?.rows_affected(),
             Kind::Postgres(query, target, _) => run!(query.execute(target))?.rows_affected(),
-            Kind::MySql(query, target) => run!(query.execute(target))?.rows_affected(),
+            Kind::MySql(query, target) => run_leased!(query.execute(target))?.rows_affected(),
         })
     }
 
@@ -146,7 +167,7 @@ impl Query<'_> {
         match self.0 {
             Kind::Sqlite(query, target) => Ok(run!(query.execute(target))?.last_insert_rowid()),
             Kind::MySql(query, target) => {
-                let id = run!(query.execute(target))?.last_insert_id();
+                let id = run_leased!(query.execute(target))?.last_insert_id();
                 i64::try_from(id).map_err(|_| DbError::Corrupt("id"))
             }
             Kind::Postgres(mut query, target, sql) => {
@@ -170,7 +191,9 @@ impl Query<'_> {
             Kind::Postgres(query, target, _) => {
                 run!(query.fetch_optional(target))?.map(Row::Postgres)
             }
-            Kind::MySql(query, target) => run!(query.fetch_optional(target))?.map(Row::MySql),
+            Kind::MySql(query, target) => {
+                run_leased!(query.fetch_optional(target))?.map(Row::MySql)
+            }
         })
     }
 
@@ -193,7 +216,7 @@ impl Query<'_> {
         Ok(match self.0 {
             Kind::Sqlite(query, target) => rows(run!(query.fetch_all(target))?, Row::Sqlite),
             Kind::Postgres(query, target, _) => rows(run!(query.fetch_all(target))?, Row::Postgres),
-            Kind::MySql(query, target) => rows(run!(query.fetch_all(target))?, Row::MySql),
+            Kind::MySql(query, target) => rows(run_leased!(query.fetch_all(target))?, Row::MySql),
         })
     }
 }
