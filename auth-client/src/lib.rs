@@ -11,6 +11,10 @@
 //! | [`verifier`] | all of it together: tokens judged here, auth-service asked only in need |
 //! | [`caller`] | who calls, and the tower layer that finds it out before a handler runs |
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 pub mod bearer;
 pub mod caller;
 pub mod keys;

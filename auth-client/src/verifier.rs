@@ -138,8 +138,13 @@ impl Verifier {
 
     async fn keep_keys(&self) {
         loop {
-            self.fetch_keys(&mut *self.0.fetched.lock().await).await;
-            time::sleep(KEYS_AGE_MAX).await;
+            let succeeded = {
+                let mut fetched = self.0.fetched.lock().await;
+                self.fetch_keys(&mut fetched).await;
+                fetched.succeeded
+            };
+            // An auth-service that is not up yet will be soon.
+            time::sleep(if succeeded { KEYS_AGE_MAX } else { FETCH_PAUSE }).await;
         }
     }
 

@@ -135,7 +135,8 @@ impl From<Error> for Rejection {
                 refuse(Code::ResourceExhausted, "OVERLOADED").retry_after(RETRY_PAUSE)
             }
             Error::Contended => refuse(Code::Aborted, "CONTENDED").retry_after(RETRY_PAUSE),
-            Error::Database(database) if database.is_unavailable() => {
+            // What was run again in vain may work later.
+            Error::Database(database) if database.is_unavailable() || database.is_retryable() => {
                 tracing::warn!(error = %database, "the database is out of reach");
                 let message = "the database cannot be reached";
                 Rejection::new(Code::Unavailable, DOMAIN, "DATABASE_UNAVAILABLE", message)

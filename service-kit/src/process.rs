@@ -50,6 +50,8 @@ where
     C: CommandLine,
     F: Future<Output = Result<(), StartError>>,
 {
+    // Databases, keys and logs are nobody else's business.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let command_line = match read_settings::<C>() {
         Ok(command_line) => command_line,
         Err(exit) => return exit,
@@ -77,6 +79,10 @@ where
 
 fn read_settings<C: Parser>() -> Result<C, ExitCode> {
     match dotenvy::dotenv() {
+        // Its text would repeat the line, and with it a secret.
+        Err(dotenvy::Error::LineParse(_, at)) => {
+            return Err(fail(&format!(".env: a line cannot be read (at character {at} of it)")));
+        }
         Err(error) if !error.not_found() => return Err(fail(&format!(".env: {error}"))),
         _ => {}
     }

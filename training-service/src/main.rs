@@ -42,6 +42,6 @@ fn main() -> ExitCode {
         let listener = settings::bind("TRAINING_ADDR", training.training_addr).await?;
         let auth = auth.auth_url.channel();
         let config = Config::new(training, token_rules, service_tokens, auth, &common)?;
-        serve(config, listener, shutdown).await
+        Box::pin(serve(config, listener, shutdown)).await
     })
 }

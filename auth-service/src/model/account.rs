@@ -31,8 +31,8 @@ impl Username {
     pub fn parse(text: &str) -> Result<Self, Violation> {
         let field = "username";
         let text: String = text.nfc().collect();
-        if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '@') {
-            let description = "username must not contain white space, control characters or @";
+        if text.contains(|c: char| c.is_whitespace() || is_invisible(c) || c == '@') {
+            let description = "username must not contain white space, invisible characters or @";
             return Err(Violation::new(field, "INVALID_FORMAT", description));
         }
         let username = Self(text);
@@ -90,6 +90,17 @@ impl Email {
     pub fn key(&self) -> String {
         email_key(&self.0)
     }
+}
+
+/// Control characters, and those that only direct how others are shown: two names that differ in
+/// these alone look the same.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 // Folding compatibility variants keeps two handles from looking alike; a handle is only ever
@@ -195,9 +206,10 @@ impl NewAccount {
         password: &str,
         policy: &PasswordPolicy,
     ) -> Result<Self, Vec<Violation>> {
-        let is_display_name = username.contains(char::is_whitespace);
+        let display_name = username.trim();
+        let is_display_name = username.contains(char::is_whitespace) && !display_name.is_empty();
         let (username, name) = if is_display_name && !email.is_empty() && name.is_empty() {
-            ("", username.trim())
+            ("", display_name)
         } else {
             (username, name)
         };
@@ -318,6 +330,15 @@ mod tests {
         let expected = [("username", "REQUIRED"), ("password", "REQUIRED")];
         let expected = expected.map(|(field, reason)| (field.to_owned(), reason.to_owned()));
         assert_eq!(reasons(parsed), expected);
+    }
+
+    #[test]
+    fn refuses_a_username_of_which_nothing_is_seen() {
+        for blank in ["  ", "\u{200b}", "a\u{202e}b"] {
+            let parsed = NewAccount::parse(blank, "a@b.cd", "", "securepassword", &policy());
+            let expected = ("username".to_owned(), "INVALID_FORMAT".to_owned());
+            assert_eq!(reasons(parsed), [expected], "{blank:?}");
+        }
     }
 
     #[test]

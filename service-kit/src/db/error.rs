@@ -1,6 +1,6 @@
 //! What can go wrong with a database, by what one can do about it.
 
-use sqlx::error::ErrorKind;
+use sqlx::{error::ErrorKind, mysql::MySqlDatabaseError, postgres::PgDatabaseError};
 
 /// An error of the database or of the way there. Its text is for the log, never for a client.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +49,7 @@ impl DbError {
                 .and_then(|code| code.parse::<u32>().ok())
                 .is_some_and(|code| matches!(code & 0xff, 5 | 6));
         }
-        if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+        if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
             return matches!(error.number(), 1205 | 1213);
         }
         code.starts_with("40") || code == "55P03"
@@ -67,8 +67,12 @@ impl DbError {
                 // Class 57: an operator's intervention, such as a server that is shutting down;
                 // 53: out of resources, such as connections; 08: the connection is gone.
                 sqlx::Error::Database(error) => {
+                    if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
+                        // Too many connections; shutting down; the user has too many.
+                        return matches!(error.number(), 1040 | 1053 | 1203);
+                    }
                     let code = error.code().unwrap_or_default();
-                    error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some()
+                    error.try_downcast_ref::<PgDatabaseError>().is_some()
                         && ["57", "53", "08"].iter().any(|class| code.starts_with(class))
                 }
                 _ => false,

@@ -1,5 +1,6 @@
 //! Serving gRPC: one door for every process, with health, reflection, limits and a graceful end.
 
+mod connections;
 mod layer;
 
 use std::{convert::Infallible, time::Duration};
@@ -13,7 +14,7 @@ use tonic::{
     body::Body,
     server::NamedService,
     service::{Routes, RoutesBuilder},
-    transport::{Server, server::TcpIncoming},
+    transport::Server,
 };
 use tonic_health::{
     ServingStatus, pb::health_server::SERVICE_NAME as HEALTH, server::HealthReporter,
@@ -31,6 +32,7 @@ use crate::{
     Shutdown, StartError, channel::InProcessListener, client::TrustedProxies, db::Db,
     shutdown::DRAIN_TIME_MAX,
 };
+use connections::incoming;
 use layer::RpcLayer;
 
 /// The largest request message; REST bodies are at most 64 KiB.
@@ -121,28 +123,7 @@ impl Services {
         let Listener { tcp, in_process } = listener.into();
         let address = tcp.local_addr().map_err(|error| StartError::other(error.to_string()))?;
 
-        let (health, health_service) = tonic_health::server::health_reporter();
-        self.routes.add_service(health_service);
-        // The descriptor set holds both packages; only what is served here is listed.
-        let listed = || self.names.iter().copied().chain([HEALTH, REFLECTION, REFLECTION_ALPHA]);
-        let reflection = || {
-            listed()
-                .fold(Reflection::configure(), Reflection::with_service_name)
-                .register_encoded_file_descriptor_set(self.descriptor_set)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(
-                    tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
-                )
-                .include_reflection_service(false)
-        };
-        let broken = |error| StartError::other(format!("reflection: {error}"));
-        let (v1, v1alpha) = (
-            reflection().build_v1().map_err(broken)?,
-            reflection().build_v1alpha().map_err(broken)?,
-        );
-        self.routes.add_service(v1).add_service(v1alpha);
-        let routes = self.routes.routes().prepare();
+        let (health, routes) = self.routes()?;
 
         let layer = RpcLayer::new(self.domain, self.proxies);
         if let Some(in_process) = &in_process {
@@ -162,10 +143,7 @@ impl Services {
             .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
             .layer(layer)
             .add_routes(routes)
-            .serve_with_incoming_shutdown(
-                TcpIncoming::from(tcp).with_nodelay(Some(true)),
-                shutdown.begun(),
-            );
+            .serve_with_incoming_shutdown(incoming(tcp, shutdown.clone()), shutdown.begun());
         let drained = async {
             let served = server.await;
             if let (Ok(()), Some(in_process)) = (&served, &in_process) {
@@ -174,7 +152,7 @@ impl Services {
             }
             served
         };
-        let served = within_drain_time(drained, &shutdown).await;
+        let served = Box::pin(within_drain_time(drained, &shutdown)).await;
         drop(in_process);
         watching.abort();
         let Some(served) = served else {
@@ -182,6 +160,33 @@ impl Services {
             return Ok(());
         };
         served.map_err(|error| StartError::other(error.to_string()))
+    }
+
+    /// The services with health and reflection beside them.
+    fn routes(&mut self) -> Result<(HealthReporter, Routes), StartError> {
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let mut routes = std::mem::replace(&mut self.routes, Routes::builder());
+        routes.add_service(health_service);
+        // The descriptor set holds both packages; only what is served here is listed.
+        let listed = || self.names.iter().copied().chain([HEALTH, REFLECTION, REFLECTION_ALPHA]);
+        let reflection = || {
+            listed()
+                .fold(Reflection::configure(), Reflection::with_service_name)
+                .register_encoded_file_descriptor_set(self.descriptor_set)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(
+                    tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+                )
+                .include_reflection_service(false)
+        };
+        let broken = |error| StartError::other(format!("reflection: {error}"));
+        let (v1, v1alpha) = (
+            reflection().build_v1().map_err(broken)?,
+            reflection().build_v1alpha().map_err(broken)?,
+        );
+        routes.add_service(v1).add_service(v1alpha);
+        Ok((health, routes.routes().prepare()))
     }
 }
 
