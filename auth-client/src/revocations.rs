@@ -9,9 +9,9 @@ use service_kit::Timestamp;
 use crate::{Role, Roles, token::VerifiedToken};
 
 /// How old the copy may be and still be trusted. auth-service sends a sign of life five times a
-/// second, and none when it is not up to date itself for longer than 400 ms: together they keep
+/// second, and none when it is not up to date itself for longer than 300 ms: together they keep
 /// the promise that a revocation is heeded everywhere within a second.
-pub const STALENESS_MAX: Duration = Duration::from_millis(600);
+pub const STALENESS_MAX: Duration = Duration::from_millis(500);
 /// Revocations that are kept; with more, the copy is not trusted.
 const REVOCATIONS_MAX: usize = 1_000_000;
 /// How often those that have expired are forgotten.
@@ -27,6 +27,8 @@ pub(crate) struct Revocations {
     roles: HashMap<i64, (Roles, Timestamp)>,
     /// Where to resume.
     pub(crate) sequence: i64,
+    /// The state of the keys that was last told of.
+    pub(crate) keys_version: Option<i64>,
     /// When it was last known to be complete.
     complete_at: Option<Timestamp>,
     purged_at: Timestamp,
@@ -57,6 +59,7 @@ impl Revocations {
             }
         }
         self.sequence = message.sequence;
+        self.keys_version = Some(message.keys_version);
         if message.up_to_date && self.sessions.len() + self.roles.len() <= REVOCATIONS_MAX {
             self.complete_at = Some(now);
         }
@@ -65,6 +68,13 @@ impl Revocations {
             self.roles.retain(|_, (_, expires_at)| *expires_at > now);
             self.purged_at = now;
         }
+    }
+
+    /// Forgets where it is in the log, which may be another one. What was ended stays ended.
+    pub(crate) fn forget_position(&mut self) {
+        self.sequence = 0;
+        self.keys_version = None;
+        self.complete_at = None;
     }
 
     /// Whether the copy is complete enough to be trusted.

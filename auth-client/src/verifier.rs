@@ -11,7 +11,10 @@ use proto::auth::v1::{
     auth_service_client::AuthServiceClient,
 };
 use service_kit::{Clock, Timestamp, channel::RpcChannel, settings::ServiceTokens};
-use tokio::{sync::Mutex, time};
+use tokio::{
+    sync::{Mutex, Notify},
+    time,
+};
 use tonic::{Request, Status, metadata::AsciiMetadataValue};
 
 use crate::{
@@ -25,6 +28,8 @@ use crate::{
 const CALL_TIME_MAX: Duration = Duration::from_secs(2);
 /// Unknown key ids cause at most one fetch in this time: anyone can send a made-up one.
 const FETCH_PAUSE: Duration = Duration::from_secs(1);
+/// The pause before keys that could not be had are asked for again.
+const KEYS_RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// Keys older than this are fetched again even if nothing unknown comes by.
 const KEYS_AGE_MAX: Duration = Duration::from_mins(5);
 /// The pause before a lost stream of revocations is opened again: the first, and the longest.
@@ -45,18 +50,25 @@ struct Inner {
     rules: TokenRules,
     service_token: Option<AsciiMetadataValue>,
     clock: Clock,
-    keys: RwLock<Arc<KeySet>>,
+    keys: RwLock<Keys>,
+    /// Told when other keys are wanted than those that are there.
+    keys_wanted: Notify,
     revocations: RwLock<Revocations>,
     /// Held while fetching, so that a crowd of requests fetches once.
     fetched: Mutex<Fetched>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Keys {
+    set: Arc<KeySet>,
+    /// Which state of auth-service's keys this is.
+    version: i64,
 }
 
 #[derive(Debug, Default)]
 struct Fetched {
     tried_at: Option<Timestamp>,
     succeeded: bool,
-    /// The version of the keys that the stream told of when they were last fetched.
-    version: Option<i64>,
 }
 
 impl Verifier {
@@ -78,6 +90,7 @@ impl Verifier {
             service_token,
             clock,
             keys: RwLock::default(),
+            keys_wanted: Notify::new(),
             revocations: RwLock::default(),
             fetched: Mutex::default(),
         }))
@@ -98,11 +111,11 @@ impl Verifier {
     pub async fn verify(&self, token: &str) -> Result<Caller, Refusal> {
         let unverified = UnverifiedToken::parse(token)?;
         let mut keys = self.keys();
-        if !keys.contains(unverified.key_id()) {
+        if !keys.set.contains(unverified.key_id()) {
             keys = self.fetch_keys_for(unverified.key_id()).await?;
         }
         let now = self.0.clock.now();
-        let verified = unverified.verify(&keys, &self.0.rules, now)?;
+        let verified = unverified.verify(&keys.set, &self.0.rules, now)?;
         let is_revoked = {
             let known = self.0.revocations.read().unwrap_or_else(PoisonError::into_inner);
             // What was ended stays ended, however old the news is.
@@ -143,8 +156,12 @@ impl Verifier {
                 self.fetch_keys(&mut fetched).await;
                 fetched.succeeded
             };
-            // An auth-service that is not up yet will be soon.
-            time::sleep(if succeeded { KEYS_AGE_MAX } else { FETCH_PAUSE }).await;
+            // An auth-service that is not up yet, or a replica that is behind, will be soon.
+            let pause = if succeeded { KEYS_AGE_MAX } else { KEYS_RETRY_PAUSE };
+            tokio::select! {
+                () = time::sleep(pause) => {}
+                () = self.0.keys_wanted.notified() => {}
+            }
         }
     }
 
@@ -178,23 +195,27 @@ impl Verifier {
         let after_sequence = self.change_revocations(|known| known.sequence);
         let mut request = Request::new(WatchRevocationsRequest { after_sequence });
         request.metadata_mut().insert("authorization", service_token.clone());
-        let mut stream = self.0.auth.clone().watch_revocations(request).await?.into_inner();
+        let mut auth = self.0.auth.clone();
+        // The stream may last, but it must begin.
+        let opened = time::timeout(CALL_TIME_MAX, auth.watch_revocations(request)).await;
+        let opened = opened.map_err(|_| Status::deadline_exceeded("the stream does not begin"))?;
+        let mut stream = opened?.into_inner();
         let mut is_first = true;
         // Silence for longer than the copy is trusted: another replica may have more to say.
         while let Ok(message) = time::timeout(STALENESS_MAX, stream.message()).await {
             let Some(message) = message? else { return Ok(()) };
             if std::mem::take(&mut is_first) && message.sequence < after_sequence {
                 // A log that is behind ours, or another one: from the beginning, then.
-                self.change_revocations(|known| known.sequence = 0);
+                self.change_revocations(Revocations::forget_position);
+                self.0.keys.write().unwrap_or_else(PoisonError::into_inner).version = i64::MIN;
+                self.0.keys_wanted.notify_one();
                 return Ok(());
             }
             let now = self.0.clock.now();
             let keys_version = message.keys_version;
             self.change_revocations(|known| known.apply(message, now));
-            let mut fetched = self.0.fetched.lock().await;
-            if fetched.version != Some(keys_version) {
-                self.fetch_keys(&mut fetched).await;
-                fetched.version = fetched.succeeded.then_some(keys_version);
+            if self.keys().version < keys_version {
+                self.0.keys_wanted.notify_one();
             }
         }
         Err(Status::deadline_exceeded("no sign of life"))
@@ -204,17 +225,17 @@ impl Verifier {
         change(&mut self.0.revocations.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn keys(&self) -> Arc<KeySet> {
+    fn keys(&self) -> Keys {
         self.0.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The keys, fetched again if `key_id` is not among them and the last fetch is long enough
     /// ago.
-    async fn fetch_keys_for(&self, key_id: &str) -> Result<Arc<KeySet>, Refusal> {
+    async fn fetch_keys_for(&self, key_id: &str) -> Result<Keys, Refusal> {
         let mut fetched = self.0.fetched.lock().await;
         let now = self.0.clock.now();
         let keys = self.keys();
-        if keys.contains(key_id) {
+        if keys.set.contains(key_id) {
             return Ok(keys);
         }
         let is_due = fetched.tried_at.is_none_or(|at| now.since(at) >= FETCH_PAUSE || at > now);
@@ -231,10 +252,16 @@ impl Verifier {
         request.set_timeout(CALL_TIME_MAX);
         match self.0.auth.clone().get_jwks(request).await {
             Ok(response) => {
-                let keys = KeySet::from_jwks(&response.into_inner().keys);
-                tracing::debug!(?keys, "fetched the keys of auth-service");
-                *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
-                fetched.succeeded = true;
+                let response = response.into_inner();
+                let set = Arc::new(KeySet::from_jwks(&response.keys));
+                let keys = Keys { set, version: response.keys_version };
+                // A replica that is behind may still show a key that was revoked.
+                let wanted = self.change_revocations(|known| known.keys_version);
+                fetched.succeeded = wanted.is_none_or(|wanted| keys.version >= wanted);
+                tracing::debug!(?keys, fetched.succeeded, "fetched the keys of auth-service");
+                if fetched.succeeded {
+                    *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+                }
             }
             Err(status) => {
                 fetched.succeeded = false;

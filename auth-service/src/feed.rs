@@ -27,7 +27,7 @@ const POLL_PAUSE: Duration = Duration::from_millis(20);
 /// Events that are read at once.
 const BATCH_MAX: i64 = 1000;
 /// What was read longer ago than this is not up to date.
-const FRESH_TIME_MAX: Duration = Duration::from_millis(400);
+const FRESH_TIME_MAX: Duration = Duration::from_millis(300);
 
 /// What ends access tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]

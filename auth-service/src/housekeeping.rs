@@ -29,7 +29,7 @@ async fn tidy(store: &Store, clock: &Clock, event_retention: Duration) -> Result
     let now = clock.now();
     for _ in 0..BATCHES_MAX {
         let sessions = store.delete_expired_sessions(now, BATCH_MAX).await?;
-        let events = store.delete_events(now - event_retention, BATCH_MAX).await?;
+        let events = store.delete_events(now - event_retention, now, BATCH_MAX).await?;
         if sessions + events == 0 {
             break;
         }

@@ -254,6 +254,10 @@ impl Config {
             let message = "shorter than ACCESS_TOKEN_TTL: keys would pile up";
             return Err(StartError::setting("SIGNING_KEY_ROTATION", message));
         }
+        if settings.refresh_token_ttl < settings.access_token_ttl {
+            let message = "shorter than ACCESS_TOKEN_TTL: tokens would outlive their session";
+            return Err(StartError::setting("REFRESH_TOKEN_TTL", message));
+        }
         let data_dir = common.create_data_dir()?;
         let entropy = Entropy::system();
         Ok(Self {
@@ -284,9 +288,8 @@ impl Config {
 
     /// The rules of managing the accounts in `store`.
     fn users(&self, store: Store) -> Users {
-        let access_token_ttl_max = self.access_token_ttl + ROLE_CHANGE_SLACK;
-        let lockout = self.lockout(store.clone());
-        Users { store, lockout, clock: self.clock.clone(), access_token_ttl_max }
+        let (lockout, clock) = (self.lockout(store.clone()), self.clock.clone());
+        Users { store, lockout, clock, access_token_ttl: self.access_token_ttl }
     }
 
     /// The rules of the lockout over `store`.
@@ -316,10 +319,6 @@ impl Config {
         }
     }
 }
-
-/// How much later than a change of roles a token with the old ones may still be issued, by a
-/// request that read them before.
-const ROLE_CHANGE_SLACK: Duration = Duration::from_mins(1);
 
 /// Serves `auth.v1` on `listener` until `shutdown`, and then ends within ten seconds.
 ///
@@ -407,13 +406,17 @@ pub async fn serve(
     background.spawn(async move { feed.follow().await });
     background.spawn(async move { match keys.keep().await {} });
     background.spawn(keep_tidy(store, clock.clone(), config.event_retention));
-    let served = Services::new(DOMAIN, proto::FILE_DESCRIPTOR_SET)
+    let serving = Services::new(DOMAIN, proto::FILE_DESCRIPTOR_SET)
         .trusting(config.trusted_proxies)
         .with(AuthServiceServer::new(auth).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .with(UserServiceServer::new(users).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .with(EventServiceServer::new(events).max_decoding_message_size(MESSAGE_BYTES_MAX))
-        .serve(db.clone(), listener, shutdown)
-        .await;
+        .serve(db.clone(), listener, shutdown);
+    let served = tokio::select! {
+        served = Box::pin(serving) => served,
+        // None of them ends by itself: without it, what the service promises no longer holds.
+        _ = background.join_next() => Err(StartError::other("a task in the background has failed")),
+    };
     if served.is_ok() {
         // They have heard of the shutdown, too, and end in time.
         while let Some(ended) = workers.join_next().await {

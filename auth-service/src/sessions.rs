@@ -23,6 +23,8 @@ const SESSION_ID_BYTES: usize = 16;
 const SESSIONS_MAX: i64 = 100;
 /// How often a login is tried while the user's password hash changes.
 const LOGIN_TRIES_MAX: usize = 3;
+/// How much later than it was decided a token may be signed, and how far clocks may be apart.
+const ISSUE_SLACK: Duration = Duration::from_mins(1);
 /// How often a refresh is tried against others of the same session.
 const REFRESH_TRIES_MAX: usize = 5;
 
@@ -204,7 +206,7 @@ impl Sessions {
     /// When the last access token has expired that can be issued before the next rotation: within
     /// the grace, the same rotation may issue more.
     fn access_expires_at(&self, now: Timestamp) -> Timestamp {
-        now + self.issuer.access_token_ttl() + self.lifetimes.refresh_grace
+        now + self.issuer.access_token_ttl() + self.lifetimes.refresh_grace + ISSUE_SLACK
     }
 
     /// Gives the next tokens for a refresh token.

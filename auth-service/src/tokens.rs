@@ -69,12 +69,14 @@ impl TokenIssuer {
         key: &SigningKey,
     ) -> Result<TokenPair, Error> {
         let now = self.clock.now();
+        // No token outlives its session.
+        let expires_at = session.expires_at.min(now + self.access_token_ttl);
         let claims = Claims {
             iss: self.rules.issuer.clone(),
             sub: user.id.0.to_string(),
             aud: Audience::One(self.rules.audience.clone()),
             iat: now.seconds(),
-            exp: (now + self.access_token_ttl).seconds(),
+            exp: expires_at.seconds(),
             nbf: None,
             jti: BASE64_URL_SAFE_NO_PAD.encode(self.entropy.bytes::<TOKEN_ID_BYTES>()),
             sid: session.id.clone(),
@@ -84,7 +86,7 @@ impl TokenIssuer {
         Ok(TokenPair {
             access_token: sign(&claims, key)?,
             refresh_token: self.refresh_token(session),
-            expires_in: self.access_token_ttl,
+            expires_in: expires_at.since(now),
         })
     }
 

@@ -13,6 +13,10 @@ use crate::{
     store::{Actor, EndedSessions, EndingSessions, Store, UserChange},
 };
 
+/// How much later than a change of roles a token with the old ones may still be issued, by a
+/// request that read them before.
+const CHANGE_SLACK: Duration = Duration::from_mins(1);
+
 /// The rules of managing accounts. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Users {
@@ -22,8 +26,8 @@ pub struct Users {
     pub lockout: Lockout,
     /// The time.
     pub clock: Clock,
-    /// How long an access token lives that is issued while roles change, at the most.
-    pub access_token_ttl_max: Duration,
+    /// How long an access token is good.
+    pub access_token_ttl: Duration,
 }
 
 impl Users {
@@ -137,7 +141,9 @@ impl Users {
     ) -> Result<User, Error> {
         let now = self.clock.now();
         let actor = Actor { id: actor_id, client_address: &client.address, now };
-        let tokens_until = now + self.access_token_ttl_max;
+        // As long as any replica issues them, whose settings may be others than ours.
+        let token_ttl = self.store.longest_token_ttl().await?.unwrap_or_default();
+        let tokens_until = now + token_ttl.max(self.access_token_ttl) + CHANGE_SLACK;
         match self.store.update_user(id, changes, &actor, tokens_until).await {
             Ok(UserChange::Done(user)) => Ok(user),
             Ok(UserChange::NotFound) => Err(Error::UserNotFound),
@@ -158,17 +164,16 @@ impl Users {
         }
     }
 
-    /// Deletes an account and ends its sessions; `None` is the caller's own.
+    /// Deletes an account and ends its sessions.
     ///
     /// # Errors
     /// [`Error::LastAdmin`], and those of [`Users::get`].
     pub async fn delete(
         &self,
         caller: &Caller,
-        id: Option<UserId>,
+        id: UserId,
         client: &ClientInfo,
     ) -> Result<(), Error> {
-        let id = id.unwrap_or(UserId(caller.user_id));
         check(caller, Action::DeleteUser, Some(id))?;
         let actor = Actor {
             id: Some(UserId(caller.user_id)),

@@ -168,6 +168,11 @@ impl AuthService for AuthApi {
     ) -> Result<Response<Watch<WatchRevocationsResponse>>, Status> {
         caller::service(&self.service_tokens, &request)?;
         let cursor = request.get_ref().after_sequence;
+        if cursor < 0 {
+            let description = "after_sequence is negative";
+            let violation = Violation::new("after_sequence", "OUT_OF_RANGE", description);
+            return Err(Error::Invalid(vec![violation]).into());
+        }
         let clock = self.sessions.clock.clone();
         let source = RevocationSource::new(self.feed.clone(), self.keys.clone(), clock, cursor);
         Ok(Response::new(self.watchers.start(source)?))
@@ -179,7 +184,7 @@ impl AuthService for AuthApi {
     ) -> Result<Response<GetJwksResponse>, Status> {
         let ring = self.keys.published().await;
         let keys = ring.public().iter().map(auth_client::PublicKey::to_jwk).collect();
-        Ok(Response::new(GetJwksResponse { keys }))
+        Ok(Response::new(GetJwksResponse { keys, keys_version: ring.version() }))
     }
 
     async fn request_password_reset(

@@ -75,6 +75,7 @@ impl UserService for UserApi {
     ) -> Result<Response<DeleteUserResponse>, Status> {
         let (caller, client) = caller::user(&self.sessions, &request).await?;
         let id = user_id(request.get_ref().user_id)?;
+        let id = id.ok_or_else(|| Error::Invalid(vec![Violation::required("user_id")]))?;
         self.users.delete(&caller, id, &client).await?;
         Ok(Response::new(DeleteUserResponse {}))
     }

@@ -106,7 +106,7 @@ impl Replica {
             created_at: now,
             last_used_at: now,
             idle_expires_at: now + DAY,
-            expires_at: now + DAY,
+            expires_at: now + 30 * DAY,
             access_expires_at: now + DAY,
             client: ClientInfo::default(),
         };

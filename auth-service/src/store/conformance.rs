@@ -166,6 +166,34 @@ on_each_database! {
         assert_eq!(store.revoking_events_after(0, until, 9).await.expect("read"), []);
     }
 
+    async fn old_events_are_deleted_but_not_while_they_end_tokens(database) {
+        let store = store(&database).await;
+        let user = insert(&store, Some("ann"), None).await.expect("stored");
+        let begun = store.begin_session(&session("s1", user.id), "$argon2id$...", None, 9).await;
+        assert!(begun.expect("begun"));
+        let ending = EndingSessions {
+            user_id: user.id,
+            which: EndedSessions::All,
+            actor_id: None,
+            client_address: "",
+            reason: "signed out",
+            now: NOW,
+        };
+        store.end_sessions(&ending, &[]).await.expect("ended");
+        let later = NOW + Duration::from_secs(1);
+        let left = async || {
+            let events = store.events_after(0, 9).await.expect("read");
+            events.iter().map(|event| event.sequence).collect::<Vec<_>>()
+        };
+        assert_eq!(store.delete_events(NOW, later, 9).await.expect("deleted"), 0, "not old");
+        assert_eq!(store.delete_events(later, later, 1).await.expect("deleted"), 1, "a batch");
+        assert_eq!(store.delete_events(later, later, 9).await.expect("deleted"), 1);
+        assert_eq!(left().await, [3], "its tokens still live");
+        let over = session("s1", user.id).access_expires_at;
+        assert_eq!(store.delete_events(later, over, 9).await.expect("deleted"), 1);
+        assert_eq!(store.last_sequence().await.expect("read"), 3, "numbers go on");
+    }
+
     async fn expired_sessions_are_deleted_and_others_are_not(database) {
         let store = store(&database).await;
         let user = insert(&store, Some("ann"), None).await.expect("stored");
@@ -210,10 +238,12 @@ on_each_database! {
 
     async fn a_reader_of_the_log_misses_nothing_that_commits_late(database) {
         let store = store(&database).await;
-        let user = insert(&store, Some("ann"), None).await.expect("stored");
         let writers = (0..8).map(|writer| {
             let store = store.clone();
             tokio::spawn(async move {
+                // Each in an account of its own: they share no row but the counter.
+                let name = format!("user{writer}");
+                let user = insert(&store, Some(&name), None).await.expect("stored");
                 for number in 0..15 {
                     let session = session(&format!("{writer}-{number}"), user.id);
                     let begun = store.begin_session(&session, "$argon2id$...", None, 1000).await;
@@ -247,7 +277,7 @@ on_each_database! {
                 }
             }
         }
-        assert_eq!(seen, (1..=121).collect::<Vec<_>>(), "in order, none missing, none twice");
+        assert_eq!(seen, (1..=128).collect::<Vec<_>>(), "in order, none missing, none twice");
     }
 
     async fn only_one_key_is_active_and_one_next(database) {

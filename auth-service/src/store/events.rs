@@ -115,17 +115,24 @@ impl Store {
         query.fetch_all().await?.iter().map(event).collect()
     }
 
-    /// Deletes the events before `end`, about `limit` of them. Returns how many.
+    /// Deletes the events before `end`, about `limit` of them, but for those that still end tokens
+    /// at `now`. Returns how many.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn delete_events(&self, end: Timestamp, limit: i64) -> Result<u64, DbError> {
-        // Times and numbers rise together, but for clocks that disagree by a little.
-        let first = sql!("SELECT sequence FROM events ORDER BY sequence LIMIT 1");
-        let Some(row) = self.db.read(first).fetch_optional().await? else { return Ok(0) };
-        let batch_end = row.get::<i64, _>("sequence")?.saturating_add(limit);
-        let delete = sql!("DELETE FROM events WHERE sequence < ? AND time < ?");
-        self.db.write(delete).bind(batch_end).bind(end.micros()).execute().await
+    pub async fn delete_events(
+        &self,
+        end: Timestamp,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<u64, DbError> {
+        const OLD: &str = "time < ? AND (revokes_until IS NULL OR revokes_until <= ?)";
+        let first = sql!("SELECT MIN(sequence) AS first FROM events WHERE ", OLD);
+        let row = self.db.read(first).bind(end.micros()).bind(now.micros()).fetch_one().await?;
+        let Some(first) = row.get::<Option<i64>, _>("first")? else { return Ok(0) };
+        let delete = sql!("DELETE FROM events WHERE ", OLD, " AND sequence < ?");
+        let query = self.db.write(delete).bind(end.micros()).bind(now.micros());
+        query.bind(first.saturating_add(limit)).execute().await
     }
 
     /// The number of the last event.

@@ -71,6 +71,17 @@ impl KeyChanges {
 }
 
 impl Store {
+    /// The longest life of a token that any key signs; `None` where there is no key.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn longest_token_ttl(&self) -> Result<Option<Duration>, DbError> {
+        let select = sql!("SELECT MAX(token_ttl) AS longest FROM signing_keys");
+        let row = self.db.read(select).fetch_one().await?;
+        let longest = row.get::<Option<i64>, _>("longest")?;
+        Ok(longest.and_then(|micros| u64::try_from(micros).ok()).map(Duration::from_micros))
+    }
+
     /// How often the keys have changed.
     ///
     /// # Errors

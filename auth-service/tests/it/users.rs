@@ -212,7 +212,9 @@ on_each_database! {
         let by_other = by(&ann, DeleteUserRequest { user_id: 3 });
         let refused = refusal(service.users().delete_user(by_other).await);
         assert_eq!(refused, denied("NOT_OWNER"));
-        let own = by(&ann, DeleteUserRequest { user_id: 0 });
+        let nobody = service.users().delete_user(by(&ann, DeleteUserRequest { user_id: 0 })).await;
+        assert_eq!(violations(nobody), ["user_id: REQUIRED"]);
+        let own = by(&ann, DeleteUserRequest { user_id: 2 });
         service.users().delete_user(own).await.expect("deleted");
         assert!(!service.is_active(&ann).await);
         assert_eq!(refusal(service.login("ann", PASSWORD).await).1, "INVALID_CREDENTIALS");

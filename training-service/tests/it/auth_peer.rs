@@ -196,7 +196,7 @@ impl AuthService for AuthServer {
     ) -> Result<Response<GetJwksResponse>, Status> {
         self.0.fail_if_told()?;
         let keys = self.0.keys.read().expect("no test panics with it").clone();
-        Ok(Response::new(GetJwksResponse { keys }))
+        Ok(Response::new(GetJwksResponse { keys, keys_version: 1 }))
     }
 
     async fn validate_token(
