@@ -335,7 +335,8 @@ pub async fn serve(
     let opening = Box::pin(Db::open("AUTH_DATABASE_URL", &config.database, MIGRATIONS));
     let Some(db) = shutdown.unless_begun(opening).await.transpose()? else { return Ok(()) };
     let store = Store::new(db.clone());
-    let keys = Arc::new(SigningKeys::start(config.key_keeper(store.clone())).await?);
+    let keys = SigningKeys::start(config.key_keeper(store.clone()), config.token_rules.clone());
+    let keys = Arc::new(keys.await?);
     let passwords = Passwords::start(&config.passwords, entropy)?;
     let mut schemes = PasswordSchemes::new(store.clone(), passwords.clone());
     // Before the first sign-in: from then on every refusal takes its time.
@@ -369,7 +370,6 @@ pub async fn serve(
         lockout: lockout.clone(),
         keys: keys.clone(),
         issuer: Arc::new(issuer),
-        rules: config.token_rules.clone(),
         lifetimes: Lifetimes {
             idle: config.refresh_token_ttl,
             absolute: config.session_ttl_max,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use auth_client::{Caller, Refusal, TokenRules, token::VerifiedToken};
+use auth_client::{Caller, Refusal, token::VerifiedToken};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use service_kit::{Clock, Entropy, Timestamp};
 
@@ -53,8 +53,6 @@ pub struct Sessions {
     pub keys: Arc<SigningKeys>,
     /// What makes tokens.
     pub issuer: Arc<TokenIssuer>,
-    /// Which tokens are ours.
-    pub rules: TokenRules,
     /// How long sessions live.
     pub lifetimes: Lifetimes,
     /// The time.
@@ -67,7 +65,7 @@ pub struct Sessions {
 #[derive(Clone, Debug)]
 pub struct ActiveToken {
     /// What the token says.
-    pub token: VerifiedToken,
+    pub token: Arc<VerifiedToken>,
     /// The user, as of now.
     pub user: User,
 }
@@ -358,7 +356,7 @@ impl Sessions {
     /// [`Error::Token`] with the reason, or those of the database.
     pub async fn judge(&self, access_token: &str) -> Result<ActiveToken, Error> {
         let now = self.clock.now();
-        let token = self.keys.verify(access_token, &self.rules, now).await?;
+        let token = self.keys.verify(access_token, now).await?;
         let found = self.store.session(&token.session_id).await?;
         let (session, user) = found.ok_or(Refusal::Revoked)?;
         let is_good = session.user_id.0 == token.user_id
