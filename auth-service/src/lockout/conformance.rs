@@ -264,7 +264,7 @@ on_each_database! {
         });
         futures_util::future::join_all(failing).await;
         let read = async |action| {
-            lockout.store.address_failures(action, "2001:db8:0:0::/64", now).await.expect("read")
+            lockout.store.address_failures(action, "2001:db8::/64", now).await.expect("read")
         };
         let window_ends_at = now + Duration::from_mins(10);
         let all = AddressFailures { failures: 40, window_ends_at };
