@@ -41,7 +41,8 @@ impl Users {
         if !self.store.change_password(id, old, new, all, &actor).await? {
             return Err(Error::Contended);
         }
-        self.lockout.unlock(id, None, &ClientInfo::default()).await?;
+        let user = self.store.user(id).await?.ok_or(Error::UserNotFound)?;
+        self.lockout.unlock(&user, None, &ClientInfo::default()).await?;
         Ok(())
     }
 
@@ -57,9 +58,9 @@ impl Users {
 
     /// An account, with its lock.
     async fn shown(&self, id: UserId) -> Result<User, Error> {
-        let user = self.store.user(id).await?.ok_or(Error::UserNotFound)?;
-        let locked_until = self.store.locked_until(id, self.clock.now()).await?;
-        Ok(User { locked_until, ..user })
+        let mut user = self.store.user(id).await?.ok_or(Error::UserNotFound)?;
+        self.lockout.show_locks(std::slice::from_mut(&mut user)).await?;
+        Ok(user)
     }
 
     /// Lifts the locks of an account.
@@ -73,8 +74,8 @@ impl Users {
         client: &ClientInfo,
     ) -> Result<User, Error> {
         check(caller, Action::UnlockUser, Some(id))?;
-        self.shown(id).await?;
-        self.lockout.unlock(id, Some(UserId(caller.user_id)), client).await?;
+        let user = self.store.user(id).await?.ok_or(Error::UserNotFound)?;
+        self.lockout.unlock(&user, Some(UserId(caller.user_id)), client).await?;
         self.shown(id).await
     }
 
@@ -92,11 +93,7 @@ impl Users {
         check(caller, Action::ListUsers, None)?;
         let mut users = self.store.users(prefix, page).await?;
         let next = page.cut(&mut users, |user| user.id.0);
-        let ids: Vec<_> = users.iter().map(|user| user.id).collect();
-        let locked = self.store.locked_users(&ids, self.clock.now()).await?;
-        for user in &mut users {
-            user.locked_until = locked.get(&user.id).copied();
-        }
+        self.lockout.show_locks(&mut users).await?;
         Ok((users, next))
     }
 

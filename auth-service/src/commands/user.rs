@@ -191,7 +191,7 @@ async fn set_roles(
 
 async fn unlock(config: &Config, store: Store, user: &str) -> Result<String, StartError> {
     let (user, _) = find(&store, user).await?;
-    let lifted = config.lockout(store).unlock(user.id, None, &ClientInfo::default()).await;
+    let lifted = config.lockout(store).unlock(&user, None, &ClientInfo::default()).await;
     let was = if lifted.map_err(line)? { "is no longer locked" } else { "was not locked" };
     Ok(format!("user {} {was}\n", user.id.0))
 }

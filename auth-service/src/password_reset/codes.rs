@@ -16,7 +16,7 @@ const CODES: u32 = 900_000;
 
 /// The keys of the hashes.
 #[derive(Debug)]
-pub(super) struct Keys {
+pub struct Keys {
     code: hmac::Key,
     /// Of addresses and clients: the tables hold no address that is no account's.
     subject: hmac::Key,
@@ -24,7 +24,7 @@ pub(super) struct Keys {
 
 impl Keys {
     /// Keys derived from `secret`.
-    pub(super) fn new(secret: &SecretKey) -> Self {
+    pub fn new(secret: &SecretKey) -> Self {
         let key = |purpose| hmac::Key::new(hmac::HMAC_SHA256, &secret.derive(purpose));
         Self { code: key("password-reset-code"), subject: key("password-reset-subject") }
     }

@@ -22,16 +22,17 @@ use clap::Args;
 use service_kit::{
     Clock, Entropy, Shutdown, Timestamp,
     mail::{Mail, MailQueue, SealedMail},
-    secret::SecretKey,
     server::within_drain_time,
     settings::duration,
 };
 use tokio::time::sleep;
 
-use codes::{Keys, new_code};
+pub use codes::Keys;
+use codes::new_code;
 
 use crate::{
     error::Error,
+    lockout::Lockout,
     model::{ClientInfo, Email, Identifier, Otp, Password, User},
     passwords::Passwords,
     store::{
@@ -103,37 +104,25 @@ fn otp_ttl(text: &str) -> Result<Duration, String> {
 /// The rules of resetting passwords. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct PasswordResets {
-    store: Store,
-    passwords: Passwords,
-    mails: MailQueue,
-    settings: Settings,
-    keys: Arc<Keys>,
-    clock: Clock,
-    entropy: Entropy,
+    /// Where accounts and codes are kept.
+    pub store: Store,
+    /// Where passwords are hashed.
+    pub passwords: Passwords,
+    /// What a reset unlocks.
+    pub lockout: Lockout,
+    /// What delivers codes; in the same database as `store`.
+    pub mails: MailQueue,
+    /// How long codes live, and how often they may be asked for and guessed at.
+    pub settings: Settings,
+    /// Under which codes are stored.
+    pub keys: Arc<Keys>,
+    /// The time.
+    pub clock: Clock,
+    /// Where codes come from.
+    pub entropy: Entropy,
 }
 
 impl PasswordResets {
-    /// The rules over `store` and `mails`, which are in one database.
-    pub fn new(
-        store: Store,
-        passwords: Passwords,
-        mails: MailQueue,
-        settings: Settings,
-        secret: &SecretKey,
-        clock: Clock,
-        entropy: Entropy,
-    ) -> Self {
-        Self {
-            store,
-            passwords,
-            mails,
-            settings,
-            keys: Arc::new(Keys::new(secret)),
-            clock,
-            entropy,
-        }
-    }
-
     /// Takes a request for a code; whether there is such an account is not looked at.
     ///
     /// # Errors
@@ -188,12 +177,14 @@ impl PasswordResets {
         let (Some(user_id), true) = (code.user_id, is_right) else {
             return Err(Error::OtpInvalid);
         };
+        let user = self.store.user(user_id).await?.ok_or(Error::OtpInvalid)?;
         let password_hash = self.passwords.hash(new_password).await?;
         let reset = PasswordReset {
             account_key,
             email_key: &email_key,
             code_hash: code.code_hash,
             password_hash: &password_hash,
+            strangers: &self.lockout.strangers(&user),
             ending: EndingSessions {
                 user_id,
                 which: EndedSessions::All,

@@ -3,12 +3,15 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use service_kit::{
-    on_each_database, sql,
+    on_each_database,
+    secret::SecretKey,
+    sql,
     testing::{ManualClock, TestDatabase},
 };
 
 use super::*;
 use crate::{
+    lockout,
     model::{EventType, Name, Role, Roles, UserId},
     passwords,
     store::{MIGRATIONS, Maker, NewUserRow},
@@ -48,15 +51,28 @@ impl Harness {
             otp_max_attempts: 5,
             reset_requests_max: 5,
         };
-        let resets = PasswordResets::new(
-            Store::new(db.clone()),
-            Passwords::start(&cheap, &entropy).expect("started"),
-            MailQueue::new(db, secret.clone(), clock.clock(), entropy.clone()),
+        let store = Store::new(db.clone());
+        let lockout = lockout::Settings {
+            lockout_threshold: 5,
+            lockout_duration: Duration::from_mins(15),
+            address_failures_max: 100,
+        };
+        let resets = PasswordResets {
+            lockout: Lockout::new(
+                &lockout,
+                store.clone(),
+                &secret,
+                clock.clock(),
+                Entropy::system(),
+            ),
+            store,
+            passwords: Passwords::start(&cheap, &entropy).expect("started"),
+            mails: MailQueue::new(db, secret.clone(), clock.clock(), entropy.clone()),
             settings,
-            &secret,
-            clock.clock(),
+            keys: Arc::new(Keys::new(&secret)),
+            clock: clock.clock(),
             entropy,
-        );
+        };
         Self { resets, clock: clock.clone() }
     }
 
@@ -179,6 +195,32 @@ on_each_database! {
         let results = futures_util::future::join_all(resets).await;
         assert_eq!(results.iter().filter(|one| one.is_ok()).count(), 1);
         assert_eq!(results.iter().filter(|one| is_otp_invalid(one)).count(), 4);
+    }
+
+    async fn a_reset_unlocks_every_name_of_the_account_and_no_other(database) {
+        let harness = Harness::start(&database).await;
+        let db = database.open(MIGRATIONS).await;
+        let lockout = &harness.resets.lockout;
+        let (client, now) = (client("192.0.2.1"), harness.clock.clock().now());
+        let mut subjects = Vec::new();
+        for name in [ANN, "ann", "old name of ann", "bob"] {
+            let identifier = Identifier::parse(name).expect("an identifier");
+            // Some were counted before the account had the name, some when it had another.
+            let user_id = (name == "old name of ann").then_some(UserId(1));
+            let subject = lockout.subject(&identifier, user_id, "");
+            for _ in 0..5 {
+                lockout.attempt(subject.clone(), &client).await.expect("let in").failed().await;
+            }
+            subjects.push(subject);
+        }
+        let rename = sql!("UPDATE users SET username = 'Ann', username_key = 'ann'");
+        db.write(rename).execute().await.expect("renamed");
+        harness.ask_and_work(ANN).await;
+        harness.reset(ANN, "100000").await.expect("reset");
+        let locks = harness.resets.store.locks(&subjects, now).await.expect("read");
+        assert_eq!(locks.into_keys().collect::<Vec<_>>(), [subjects[3].key()], "bob's alone");
+        let unlocked = (EventType::AccountUnlocked, Some(UserId(1)));
+        assert_eq!(harness.events().await.last(), Some(&unlocked));
     }
 
     async fn a_new_code_replaces_the_old(database) {

@@ -36,6 +36,7 @@ pub const MIGRATIONS: Migrations = service_kit::migrations!("auth":
     4 "0004_mail_and_password_resets",
     5 "0005_signing_key_states",
     6 "0006_lockouts",
+    7 "0007_lockouts_by_identifier",
 );
 
 /// The tables of auth-service. Cheap to clone.

@@ -12,7 +12,7 @@ use super::{
     sessions::end_sessions,
     throttles::{Throttle, hit},
 };
-use crate::model::{EventType, NewEvent, UserId};
+use crate::model::{EventType, NewEvent, Subject, UserId};
 
 /// How often something is counted while others begin to count the same.
 const TRIES_MAX: usize = 3;
@@ -95,6 +95,8 @@ pub struct PasswordReset<'a> {
     pub code_hash: Tag,
     /// A PHC string.
     pub password_hash: &'a str,
+    /// To the account, by each of its names: unlocked by it.
+    pub strangers: &'a [Subject],
     /// Whose it is, from where, and when.
     pub ending: EndingSessions<'a>,
 }
@@ -272,7 +274,7 @@ impl Store {
                 ..NewEvent::new(EventType::PasswordReset, Some(user_id))
             }];
             events.extend(end_sessions(tx, &reset.ending).await?);
-            if self.clear_lockout(tx, user_id, now).await? > 0 {
+            if self.clear_lockout(tx, user_id, reset.strangers, now).await? > 0 {
                 events.push(NewEvent {
                     client_address: reset.ending.client_address.to_owned(),
                     ..NewEvent::new(EventType::AccountUnlocked, Some(user_id))
