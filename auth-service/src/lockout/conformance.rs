@@ -51,6 +51,7 @@ fn user(id: i64, username: Option<&str>, email: Option<&str>) -> User {
         roles: Roles::default(),
         disabled: false,
         locked_until: None,
+        password_changes: 0,
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),
     }

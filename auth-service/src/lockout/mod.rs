@@ -44,8 +44,6 @@ use turns::Turns;
 pub use addresses::Addresses;
 pub use attempt::Attempt;
 
-/// Ids start at 1: no device token is of this user.
-const NOBODY: UserId = UserId(0);
 /// Devices of one user with failures to remember, each by itself; further ones share a count.
 const DEVICES_MAX: i64 = 20;
 /// How long an attempt waits for others at the same subject, which are being hashed.
@@ -128,21 +126,21 @@ impl Lockout {
         }
     }
 
-    /// Who is counted where someone signs in with `identifier`, which names the account of
-    /// `user_id` or none, and shows `device_token`, which may be empty or anything at all.
+    /// Who is counted where someone signs in with `identifier`, which names the account `user` or
+    /// none, and shows `device_token`, which may be empty or anything at all.
     pub fn subject(
         &self,
         identifier: &Identifier,
-        user_id: Option<UserId>,
+        user: Option<&User>,
         device_token: &str,
     ) -> Subject {
         // Both are worked out whether there is an account or not: it must not take longer.
-        let stranger = self.identifier(identifier, user_id);
-        match self.devices.device_id(user_id.unwrap_or(NOBODY), device_token) {
-            Some(device_id) => {
-                user_id.map_or(stranger, |user_id| Subject::Device { user_id, device_id })
+        let stranger = self.identifier(identifier, user.map(|user| user.id));
+        match (self.devices.read(device_token), user) {
+            (Some(device), Some(user)) if device.is_known_to(user) => {
+                Subject::Device { user_id: user.id, device_id: device.id }
             }
-            None => stranger,
+            _ => stranger,
         }
     }
 
@@ -162,10 +160,10 @@ impl Lockout {
         user.identifiers().map(|one| self.identifier(&one, Some(user.id))).collect()
     }
 
-    /// The device token to hand to whoever has signed in to the account of `user_id` and showed
+    /// The device token to hand to whoever has signed in to the account of `user` and showed
     /// `shown`.
-    pub fn device_token(&self, user_id: UserId, shown: &str) -> String {
-        self.devices.issue(user_id, shown)
+    pub fn device_token(&self, user: &User, shown: &str) -> String {
+        self.devices.issue(user, shown)
     }
 
     /// Lets an attempt in, before its password is hashed: at most as many at once as may fail

@@ -281,6 +281,8 @@ pub struct User {
     /// Until when strangers cannot try passwords by one of its names, the latest of them; filled
     /// in where it is shown.
     pub locked_until: Option<Timestamp>,
+    /// How often the password was replaced: what was handed out to devices before is void.
+    pub password_changes: i64,
     /// When the account was made.
     pub created_at: Timestamp,
     /// When it was last changed.

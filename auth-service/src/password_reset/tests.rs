@@ -12,7 +12,7 @@ use service_kit::{
 use super::*;
 use crate::{
     lockout,
-    model::{EventType, Name, Role, Roles, UserId},
+    model::{EventType, Name, Role, Roles, Subject, UserId},
     passwords,
     store::{MIGRATIONS, Maker, NewUserRow},
 };
@@ -88,6 +88,11 @@ impl Harness {
             client_address: "",
         };
         self.resets.store.insert_user(&row).await.expect("stored")
+    }
+
+    /// Ann, as she is stored.
+    async fn ann(&self) -> User {
+        self.resets.store.user(UserId(1)).await.expect("read").expect("there")
     }
 
     async fn ask(&self, email: &str) -> Result<(), Error> {
@@ -203,11 +208,12 @@ on_each_database! {
         let lockout = &harness.resets.lockout;
         let (client, now) = (client("192.0.2.1"), harness.clock.clock().now());
         let mut subjects = Vec::new();
+        let ann = harness.ann().await;
         for name in [ANN, "ann", "old name of ann", "bob"] {
             let identifier = Identifier::parse(name).expect("an identifier");
             // Some were counted before the account had the name, some when it had another.
-            let user_id = (name == "old name of ann").then_some(UserId(1));
-            let subject = lockout.subject(&identifier, user_id, "");
+            let user = (name == "old name of ann").then_some(&ann);
+            let subject = lockout.subject(&identifier, user, "");
             for _ in 0..5 {
                 lockout.attempt(subject.clone(), &client).await.expect("let in").failed().await;
             }
@@ -221,6 +227,21 @@ on_each_database! {
         assert_eq!(locks.into_keys().collect::<Vec<_>>(), [subjects[3].key()], "bob's alone");
         let unlocked = (EventType::AccountUnlocked, Some(UserId(1)));
         assert_eq!(harness.events().await.last(), Some(&unlocked));
+    }
+
+    async fn a_reset_makes_strangers_of_all_devices(database) {
+        let harness = Harness::start(&database).await;
+        let lockout = &harness.resets.lockout;
+        let identifier = Identifier::parse(ANN).expect("an identifier");
+        let before = harness.ann().await;
+        let token = lockout.device_token(&before, "");
+        let subject = lockout.subject(&identifier, Some(&before), &token);
+        assert!(matches!(subject, Subject::Device { .. }), "{subject:?}");
+        harness.ask_and_work(ANN).await;
+        harness.reset(ANN, "100000").await.expect("reset");
+        let after = harness.ann().await;
+        let subject = lockout.subject(&identifier, Some(&after), &token);
+        assert!(matches!(subject, Subject::Identifier { .. }), "{subject:?}");
     }
 
     async fn a_new_code_replaces_the_old(database) {

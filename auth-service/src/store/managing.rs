@@ -194,8 +194,8 @@ impl Store {
     ) -> Result<bool, DbError> {
         transaction!(self.db, |tx| {
             let update = sql!(
-                "UPDATE users SET password_hash = ?, updated_at = ? \
-                 WHERE id = ? AND password_hash = ?"
+                "UPDATE users SET password_hash = ?, password_changes = password_changes + 1, \
+                 updated_at = ? WHERE id = ? AND password_hash = ?"
             );
             let query = tx.query(update).bind(new_hash).bind(actor.now.micros());
             if query.bind(id.0).bind(old_hash).execute().await? == 0 {

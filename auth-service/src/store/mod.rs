@@ -37,6 +37,7 @@ pub const MIGRATIONS: Migrations = service_kit::migrations!("auth":
     5 "0005_signing_key_states",
     6 "0006_lockouts",
     7 "0007_lockouts_by_identifier",
+    8 "0008_password_changes",
 );
 
 /// The tables of auth-service. Cheap to clone.

@@ -265,7 +265,10 @@ impl Store {
             if query.execute().await? == 0 {
                 return Ok(false);
             }
-            let set = sql!("UPDATE users SET password_hash = ?, updated_at = ? WHERE id = ?");
+            let set = sql!(
+                "UPDATE users SET password_hash = ?, password_changes = password_changes + 1, \
+                     updated_at = ? WHERE id = ?"
+            );
             let query = tx.query(set).bind(reset.password_hash);
             query.bind(now.micros()).bind(user_id.0).execute().await?;
             let mut events = vec![NewEvent {

@@ -9,8 +9,8 @@ use std::{
 use auth_service::Config;
 use futures_util::future::join_all;
 use proto::auth::v1::{
-    GetUserRequest, LoginRequest, LoginResponse, RegisterRequest, UnlockUserRequest,
-    auth_service_client::AuthServiceClient,
+    ChangePasswordRequest, GetUserRequest, LoginRequest, LoginResponse, RegisterRequest,
+    UnlockUserRequest, auth_service_client::AuthServiceClient,
 };
 use service_kit::{
     on_each_database,
@@ -345,6 +345,32 @@ on_each_database! {
         service.login("ann", PASSWORD).await.expect("and so have strangers");
         service.clock.advance(LOCK);
         login_from_device(&service, PASSWORD, &token).await.expect("the lock has ended");
+    }
+
+    async fn a_new_password_makes_strangers_of_all_devices_but_the_one_that_set_it(database) {
+        const NEW_PASSWORD: &str = "correct horse battery staple";
+        let service = Service::start(&database).await;
+        service.register("ann", "").await.expect("registered");
+        let first = login_from_device(&service, PASSWORD, "").await.expect("signed in");
+        let other = login_from_device(&service, PASSWORD, "").await.expect("signed in");
+        lock(&service, "ann").await;
+        for device in [&first, &other] {
+            let again = login_from_device(&service, PASSWORD, &device.device_token).await;
+            again.expect("known until now");
+        }
+        let request = ChangePasswordRequest {
+            current_password: PASSWORD.to_owned(),
+            new_password: NEW_PASSWORD.to_owned(),
+        };
+        let request = by(&first.tokens.expect("tokens").access_token, request);
+        let changed = service.auth().change_password(request).await.expect("changed").into_inner();
+        for token in [&first.device_token, &other.device_token] {
+            let refused = login_from_device(&service, NEW_PASSWORD, token).await;
+            assert_eq!(refusal(refused), locked());
+        }
+        let again = login_from_device(&service, NEW_PASSWORD, &changed.device_token).await;
+        let token = again.expect("known").device_token;
+        login_from_device(&service, NEW_PASSWORD, &token).await.expect("and stays so");
     }
 
     async fn a_device_token_that_is_not_good_is_none(database) {
