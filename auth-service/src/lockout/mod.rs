@@ -160,6 +160,17 @@ impl Lockout {
         user.identifiers().map(|one| self.identifier(&one, Some(user.id))).collect()
     }
 
+    /// The account that `device_token`, which may be anything at all, is a good one of; `None`
+    /// where there is none. What this costs depends on the token alone.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn device_owner(&self, device_token: &str) -> Result<Option<User>, Error> {
+        let Some(device) = self.devices.read(device_token) else { return Ok(None) };
+        let user = self.store.user(device.user_id).await?;
+        Ok(user.filter(|user| device.is_known_to(user)))
+    }
+
     /// The device token to hand to whoever has signed in to the account of `user` and showed
     /// `shown`.
     pub fn device_token(&self, user: &User, shown: &str) -> String {

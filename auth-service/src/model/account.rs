@@ -295,6 +295,11 @@ impl User {
         self.username.iter().chain(&self.email).map(String::as_str).collect()
     }
 
+    /// Whether `email_key` is the key of its address.
+    pub fn has_email(&self, key: &str) -> bool {
+        self.email.as_deref().is_some_and(|email| email_key(email) == key)
+    }
+
     /// What may be typed to sign in to the account.
     pub fn identifiers(&self) -> impl Iterator<Item = Identifier> {
         let username = self.username.as_deref().map(username_key).map(Identifier::Username);

@@ -96,7 +96,12 @@ impl Harness {
     }
 
     async fn ask(&self, email: &str) -> Result<(), Error> {
-        self.resets.request(&address(email), &client("192.0.2.1")).await
+        self.ask_from(email, "").await
+    }
+
+    /// From a device that shows `device_token`.
+    async fn ask_from(&self, email: &str, device_token: &str) -> Result<(), Error> {
+        self.resets.request(&address(email), device_token, &client("192.0.2.1")).await
     }
 
     /// Does what the task does each second.
@@ -110,9 +115,13 @@ impl Harness {
     }
 
     async fn reset(&self, email: &str, otp: &str) -> Result<(), Error> {
+        self.reset_from("192.0.2.1", email, otp).await
+    }
+
+    async fn reset_from(&self, from: &str, email: &str, otp: &str) -> Result<(), Error> {
         let password = Password::parse("new_password", "a new password").expect("a password");
         let otp = Otp::parse(otp).expect("a code");
-        self.resets.reset(&address(email), &otp, password, &client("192.0.2.1")).await
+        self.resets.reset(&address(email), &otp, password, &client(from)).await
     }
 
     /// The types of all events, and to whom they happened.
@@ -180,17 +189,60 @@ on_each_database! {
         harness.reset(ANN, "100001").await.expect("a new code, and new guesses");
     }
 
-    async fn of_fifty_guesses_at_once_five_are_compared(database) {
+    async fn of_fifty_guesses_at_once_five_of_the_asker_and_five_of_others_are_compared(database) {
         let harness = Harness::start(&database).await;
         harness.ask_and_work(ANN).await;
-        let key = harness.resets.keys.subject("account", ANN);
-        let now = harness.clock.clock().now();
-        let guesses = (0..50).map(|_| harness.resets.store.count_reset_guess(&key, 5, &[], now));
-        let guesses = futures_util::future::join_all(guesses).await;
-        let compared = guesses.into_iter().filter(|guess| {
-            matches!(guess.as_ref().expect("counted"), Guess::Counted(Some(_)))
+        let keys = &harness.resets.keys;
+        let guess = |client_key| NewGuess {
+            account_key: keys.subject("account", ANN),
+            client_key,
+            attempts_max: 5,
+            throttle: None,
+            now: harness.clock.clock().now(),
+        };
+        let asker = guess(keys.client(ASKER, &client("192.0.2.1")));
+        let stranger = guess(keys.client(ASKER, &client("192.0.2.2")));
+        // From an address that is not known.
+        let nobody = guess(None);
+        let guesses = (0..50).map(|number| {
+            let one = [&asker, &stranger, &nobody][number % 3];
+            harness.resets.store.count_reset_guess(one)
         });
-        assert_eq!(compared.count(), 5);
+        let guesses = futures_util::future::join_all(guesses).await;
+        let (mut of_asker, mut of_others) = (0, 0);
+        for (number, guess) in guesses.into_iter().enumerate() {
+            if matches!(guess.expect("counted"), Guess::Counted(Some(_))) {
+                *(if number % 3 == 0 { &mut of_asker } else { &mut of_others }) += 1;
+            }
+        }
+        assert_eq!((of_asker, of_others), (5, 5));
+    }
+
+    async fn strangers_cannot_use_up_the_guesses_of_whoever_asked(database) {
+        let harness = Harness::start(&database).await;
+        harness.ask_and_work(ANN).await;
+        for number in 0..9 {
+            let stranger = format!("203.0.113.{number}");
+            assert!(is_otp_invalid(&harness.reset_from(&stranger, ANN, "999999").await));
+        }
+        let late = harness.reset_from("203.0.113.9", ANN, "100000").await;
+        assert!(is_otp_invalid(&late), "right, but five strangers were before");
+        for _ in 0..4 {
+            assert!(is_otp_invalid(&harness.reset(ANN, "999999").await));
+        }
+        harness.reset(ANN, "100000").await.expect("the fifth of the asker");
+    }
+
+    async fn an_asker_on_another_network_is_one_of_all_others(database) {
+        let harness = Harness::start(&database).await;
+        harness.ask_and_work(ANN).await;
+        harness.reset_from("203.0.113.1", ANN, "100000").await.expect("a code is not bound to it");
+        harness.ask_and_work(ANN).await;
+        for _ in 0..5 {
+            assert!(is_otp_invalid(&harness.reset(ANN, "999999").await));
+        }
+        assert!(is_otp_invalid(&harness.reset(ANN, "100001").await), "the asker's are used up");
+        harness.reset_from("203.0.113.1", ANN, "100001").await.expect("those of others are not");
     }
 
     async fn of_many_with_the_right_code_at_once_one_resets(database) {
@@ -313,6 +365,36 @@ on_each_database! {
         assert_eq!(wait(&harness.ask(ANN).await), Some(Duration::from_mins(1)));
         harness.clock.advance(Duration::from_mins(1));
         assert_eq!(wait(&harness.ask(ANN).await), None);
+    }
+
+    async fn strangers_cannot_use_up_the_requests_of_known_devices(database) {
+        let harness = Harness::start(&database).await;
+        let ann = harness.ann().await;
+        let devices = [0; 3].map(|_| harness.resets.lockout.device_token(&ann, ""));
+        while wait(&harness.ask(ANN).await).is_none() {}
+        for number in 0..5 {
+            assert_eq!(wait(&harness.ask_from(ANN, &devices[number % 3]).await), None);
+        }
+        for device in &devices {
+            let wait = wait(&harness.ask_from(ANN, device).await);
+            assert_eq!(wait, Some(Duration::from_hours(1)), "no more, however many devices");
+        }
+    }
+
+    async fn a_device_of_another_account_or_password_asks_as_a_stranger(database) {
+        let harness = Harness::start(&database).await;
+        let bob = harness.register("bob@example.com").await;
+        let ann = harness.ann().await;
+        let lockout = &harness.resets.lockout;
+        let outdated = User { password_changes: ann.password_changes + 1, ..ann };
+        let gone = User { id: UserId(9), ..bob.clone() };
+        for email in [ANN, "nobody@example.com"] {
+            while wait(&harness.ask(email).await).is_none() {}
+            for user in [&outdated, &gone, &bob] {
+                let token = lockout.device_token(user, "");
+                assert!(wait(&harness.ask_from(email, &token).await).is_some(), "{user:?}");
+            }
+        }
     }
 
     async fn parallel_requests_are_all_counted(database) {

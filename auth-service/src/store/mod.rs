@@ -21,7 +21,7 @@ pub use imports::{ExistingAccount, IMPORT_ROWS_MAX, ImportedRow};
 pub use lockouts::Change;
 pub use managing::{Actor, UserChange};
 pub use password_resets::{
-    Answered, Guess, NewResetCode, PasswordReset, ResetCode, ResetRequest, Salt, Tag,
+    Answered, Guess, NewGuess, NewResetCode, PasswordReset, ResetCode, ResetRequest, Salt, Tag,
 };
 pub use sessions::{EndedSessions, EndingSessions};
 pub use signing_keys::{KeyChanges, SigningKeyRow};
@@ -38,6 +38,7 @@ pub const MIGRATIONS: Migrations = service_kit::migrations!("auth":
     6 "0006_lockouts",
     7 "0007_lockouts_by_identifier",
     8 "0008_password_changes",
+    9 "0009_guesses_by_asker",
 );
 
 /// The tables of auth-service. Cheap to clone.

@@ -37,7 +37,10 @@ impl Service {
     }
 
     pub async fn ask_for_code(&self, email: &str) -> Result<RequestPasswordResetResponse, Status> {
-        let request = RequestPasswordResetRequest { email: email.to_owned() };
+        let request = RequestPasswordResetRequest {
+            email: email.to_owned(),
+            ..RequestPasswordResetRequest::default()
+        };
         Ok(self.auth().request_password_reset(request).await?.into_inner())
     }
 
