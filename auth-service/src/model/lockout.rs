@@ -66,7 +66,9 @@ pub struct Count {
 pub enum AddressAction {
     /// A wrong password.
     SignIn,
-    /// A registration under a name that is taken.
+    /// A registration under a name that is taken. Those that succeed are not counted: a school
+    /// registers a whole class from one address. They are bounded by the hashing pool, which
+    /// refuses what it cannot do within seconds; requests of one client are the gateway's to limit.
     Registration,
 }
 
