@@ -14,7 +14,7 @@ use crate::{
     },
     passwords::{Passwords, Verified},
     signing_keys::SigningKeys,
-    store::{Actor, EndedSessions, EndingSessions, Store},
+    store::{Actor, EndedSessions, EndingSessions, PasswordChange, Store},
     tokens::{RefreshToken, TokenIssuer, TokenPair},
 };
 
@@ -344,9 +344,15 @@ impl Sessions {
             }
         }
         let hash = self.passwords.hash(new).await?;
-        let others = EndedSessions::AllBut(&token.session_id);
+        let change = PasswordChange {
+            user_id: id,
+            old_hash: &stored,
+            new_hash: &hash,
+            ending: EndedSessions::AllBut(&token.session_id),
+            unlocking: None,
+        };
         let actor = Actor { id: Some(id), client_address: &client.address, now: self.clock.now() };
-        if !self.store.change_password(id, &stored, &hash, others, &actor).await? {
+        if !self.store.change_password(&change, &actor).await? {
             // Changed by someone else meanwhile: it was not the password any more.
             return Err(Error::InvalidCredentials);
         }

@@ -10,7 +10,7 @@ use crate::{
     lockout::Lockout,
     model::{ClientInfo, Session, User, UserChanges, UserId},
     permissions::{Action, check},
-    store::{Actor, EndedSessions, EndingSessions, Store, UserChange},
+    store::{Actor, EndedSessions, EndingSessions, PasswordChange, Store, UserChange},
 };
 
 /// How much later than a change of roles a token with the old ones may still be issued, by a
@@ -35,15 +35,17 @@ impl Users {
     ///
     /// # Errors
     /// [`Error::Contended`] where it was changed meanwhile.
-    pub async fn set_password(&self, id: UserId, old: &str, new: &str) -> Result<(), Error> {
+    pub async fn set_password(&self, user: &User, old: &str, new: &str) -> Result<(), Error> {
+        let change = PasswordChange {
+            user_id: user.id,
+            old_hash: old,
+            new_hash: new,
+            ending: EndedSessions::All,
+            unlocking: Some(&self.lockout.strangers(user)),
+        };
         let actor = Actor { id: None, client_address: "", now: self.clock.now() };
-        let all = EndedSessions::All;
-        if !self.store.change_password(id, old, new, all, &actor).await? {
-            return Err(Error::Contended);
-        }
-        let user = self.store.user(id).await?.ok_or(Error::UserNotFound)?;
-        self.lockout.unlock(&user, None, &ClientInfo::default()).await?;
-        Ok(())
+        let is_changed = self.store.change_password(&change, &actor).await?;
+        if is_changed { Ok(()) } else { Err(Error::Contended) }
     }
 
     /// An account; `None` is the caller's own.

@@ -208,7 +208,7 @@ async fn set_password(
     let password = parsed.map_err(|one| line(Error::Invalid(vec![one])))?;
     let passwords = Passwords::start(&config.passwords, &config.entropy)?;
     let hash = passwords.hash(password).await.map_err(line)?;
-    let ended = config.users(store).set_password(user.id, &old_hash, &hash).await;
+    let ended = config.users(store).set_password(&user, &old_hash, &hash).await;
     ended.map_err(line)?;
     Ok(format!("user {} has a new password and is signed out everywhere\n", user.id.0))
 }
