@@ -350,16 +350,17 @@ pub async fn serve(
     );
     let mails =
         MailQueue::new(db.clone(), config.secret_key.clone(), clock.clone(), entropy.clone());
-    let password_resets = PasswordResets::new(
-        store.clone(),
-        passwords.clone(),
-        mails.clone(),
-        config.password_reset,
-        &config.secret_key,
-        clock.clone(),
-        entropy.clone(),
-    );
     let lockout = config.lockout(store.clone());
+    let password_resets = PasswordResets {
+        store: store.clone(),
+        passwords: passwords.clone(),
+        lockout: lockout.clone(),
+        mails: mails.clone(),
+        settings: config.password_reset,
+        keys: Arc::new(password_reset::Keys::new(&config.secret_key)),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+    };
     let feed = Feed::open(store.clone(), clock.clone()).await;
     let feed = feed.map_err(|error| StartError::setting("AUTH_DATABASE_URL", error.to_string()))?;
     let feed = Arc::new(feed);

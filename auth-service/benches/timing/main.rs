@@ -25,11 +25,11 @@ use proto::auth::v1::{
     auth_service_client::AuthServiceClient,
 };
 use service_kit::{
-    Clock, Entropy, Shutdown, client::TrustedProxies, db::DatabaseUrl, mail, secret::SecretKey,
+    Clock, Entropy, Shutdown, client::FORWARDED_FOR, db::DatabaseUrl, mail, secret::SecretKey,
     settings::ServiceTokens,
 };
 use tokio::net::TcpListener;
-use tonic::{Code, transport::Channel};
+use tonic::{Code, Request, transport::Channel};
 
 use distribution::compare;
 
@@ -92,7 +92,7 @@ async fn main() {
     let ask = |kind, number| asked_for_code(auth.clone(), address(kind, number));
     compare(&names, tries, CODE_PAUSE, ask).await;
     println!("wrong codes:");
-    let guess = |kind, number| guessed_code(auth.clone(), address(kind, number));
+    let guess = |kind, number| guessed_code(auth.clone(), kind, number);
     compare(&names, tries, CODE_PAUSE, guess).await;
 }
 
@@ -107,15 +107,19 @@ async fn refused(mut auth: Auth, identifier: String) -> Duration {
 }
 
 async fn asked_for_code(mut auth: Auth, email: String) -> Duration {
-    let request = RequestPasswordResetRequest { email };
+    let request = RequestPasswordResetRequest { email, ..RequestPasswordResetRequest::default() };
     let started = Instant::now();
     auth.request_password_reset(request).await.expect("accepted");
     started.elapsed()
 }
 
-async fn guessed_code(mut auth: Auth, email: String) -> Duration {
+async fn guessed_code(mut auth: Auth, kind: usize, number: usize) -> Duration {
+    let email = address(kind, number);
     let (otp, new_password) = ("999999".to_owned(), "anotherpassword456".to_owned());
-    let request = ResetPasswordRequest { email, otp, new_password };
+    let mut request = Request::new(ResetPasswordRequest { email, otp, new_password });
+    // From another client each time: one that guesses a lot is throttled.
+    let client = format!("10.{}.{}.{}", kind, number / 256, number % 256);
+    request.metadata_mut().insert(FORWARDED_FOR, client.parse().expect("an address"));
     let started = Instant::now();
     let refused = auth.reset_password(request).await.expect_err("a wrong code");
     let took = started.elapsed();
@@ -176,7 +180,7 @@ async fn start(folder: &Path, kinds: &[Kind], tries: u32) -> Auth {
             smtp_url: None,
             mail_from: "no-reply@localhost".parse().expect("a mailbox"),
         },
-        trusted_proxies: TrustedProxies::default(),
+        trusted_proxies: "127.0.0.1".parse().expect("an address"),
         password_chars_min: 8,
         password_blocklist: None,
         passwords: PasswordSettings {

@@ -96,6 +96,7 @@ impl Replica {
             roles: Roles::default(),
             disabled: false,
             locked_until: None,
+            password_changes: 0,
             created_at: now,
             updated_at: now,
         };
