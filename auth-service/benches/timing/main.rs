@@ -17,17 +17,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use auth_service::{
-    Config, ImportOptions, LockoutSettings, PasswordResetSettings, PasswordSettings, import, serve,
-};
+use auth_service::{Config, ImportOptions, import, serve};
 use proto::auth::v1::{
     LoginRequest, RequestPasswordResetRequest, ResetPasswordRequest,
     auth_service_client::AuthServiceClient,
 };
-use service_kit::{
-    Clock, Entropy, Shutdown, client::FORWARDED_FOR, db::DatabaseUrl, mail, secret::SecretKey,
-    settings::ServiceTokens,
-};
+use service_kit::{Clock, Shutdown, client::FORWARDED_FOR, db::DatabaseUrl, secret::SecretKey};
 use tokio::net::TcpListener;
 use tonic::{Code, Request, transport::Channel};
 
@@ -151,46 +146,10 @@ async fn move_in(folder: &Path, database: &DatabaseUrl, kinds: &[Kind], tries: u
 async fn start(folder: &Path, kinds: &[Kind], tries: u32) -> Auth {
     let database = DatabaseUrl::embedded(&folder.join("auth.db"));
     move_in(folder, &database, kinds, tries).await;
-    let config = Config {
-        database,
-        secret_key: SecretKey::from_bytes([7; 32]),
-        token_rules: auth_client::TokenRules {
-            issuer: "pavilion".to_owned(),
-            audience: "pavilion".to_owned(),
-        },
-        access_token_ttl: Duration::from_mins(15),
-        refresh_token_ttl: Duration::from_hours(1),
-        session_ttl_max: Duration::from_hours(1),
-        refresh_grace: Duration::from_secs(30),
-        token_algorithm: auth_client::Algorithm::EdDsa,
-        signing_key_rotation: Duration::from_hours(90 * 24),
-        event_retention: Duration::from_hours(24),
-        service_tokens: ServiceTokens::default(),
-        lockout: LockoutSettings {
-            lockout_threshold: 5,
-            lockout_duration: Duration::from_mins(15),
-            address_failures_max: 0,
-        },
-        password_reset: PasswordResetSettings {
-            otp_ttl: Duration::from_mins(10),
-            otp_max_attempts: 5,
-            reset_requests_max: 0,
-        },
-        mail: mail::Settings {
-            smtp_url: None,
-            mail_from: "no-reply@localhost".parse().expect("a mailbox"),
-        },
-        trusted_proxies: "127.0.0.1".parse().expect("an address"),
-        password_chars_min: 8,
-        password_blocklist: None,
-        passwords: PasswordSettings {
-            argon2_memory_kib: 19_456,
-            argon2_iterations: 2,
-            argon2_parallelism: 1,
-        },
-        clock: Clock::system(),
-        entropy: Entropy::system(),
-    };
+    let mut config = Config::with_defaults(database, SecretKey::from_bytes([7; 32]));
+    config.lockout.address_failures_max = 0;
+    config.password_reset.reset_requests_max = 0;
+    config.trusted_proxies = "127.0.0.1".parse().expect("an address");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     tokio::spawn(serve(config, listener, Shutdown::new()));
