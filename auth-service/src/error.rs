@@ -75,6 +75,9 @@ pub enum Error {
     /// It happened too often; may be tried again after this time.
     #[error("too many requests")]
     TooManyRequests(Duration),
+    /// A queue in the database is full.
+    #[error("too many requests wait to be worked on")]
+    TooManyWaiting,
     /// The caller's token is refused.
     #[error(transparent)]
     Token(#[from] Refusal),
@@ -131,7 +134,7 @@ impl From<Error> for Rejection {
                 refuse(Code::ResourceExhausted, "TOO_MANY_REQUESTS").retry_after(*wait)
             }
             Error::Token(refusal) => refusal.rejection(DOMAIN),
-            Error::Overloaded => {
+            Error::Overloaded | Error::TooManyWaiting => {
                 refuse(Code::ResourceExhausted, "OVERLOADED").retry_after(RETRY_PAUSE)
             }
             Error::Contended => refuse(Code::Aborted, "CONTENDED").retry_after(RETRY_PAUSE),

@@ -54,6 +54,8 @@ const CLIENT_GUESSES_MAX: u32 = 100;
 const GUESS_WINDOW: Duration = Duration::from_mins(10);
 /// What the client that asked for a code is tagged for.
 const ASKER: &str = "codes asked for by";
+/// Requests that may wait to be answered: a few seconds of work, as a rule.
+const REQUESTS_WAITING_MAX: i64 = 10_000;
 /// Requests that are answered between two looks for a shutdown.
 const REQUESTS_PER_ROUND_MAX: usize = 100;
 /// The pause between two looks for requests.
@@ -131,13 +133,27 @@ impl PasswordResets {
     /// the account, which shows `device_token`, has requests that strangers cannot use up.
     ///
     /// # Errors
-    /// [`Error::TooManyRequests`] for the address or the client, known or not.
+    /// [`Error::TooManyRequests`] for the address or the client, known or not;
+    /// [`Error::TooManyWaiting`] where so many wait that this one would have to be kept for long.
     pub async fn request(
         &self,
         email: &Email,
         device_token: &str,
         client: &ClientInfo,
     ) -> Result<(), Error> {
+        self.request_behind(REQUESTS_WAITING_MAX, email, device_token, client).await
+    }
+
+    async fn request_behind(
+        &self,
+        waiting_max: i64,
+        email: &Email,
+        device_token: &str,
+        client: &ClientInfo,
+    ) -> Result<(), Error> {
+        if self.store.are_reset_requests_waiting(waiting_max).await? {
+            return Err(Error::TooManyWaiting);
+        }
         let (now, email_key) = (self.clock.now(), email.key());
         // Whose device it is, not whose address: whether that is known must not be told.
         let owner = self.lockout.device_owner(device_token).await?;

@@ -152,6 +152,20 @@ fn wait(result: &Result<(), Error>) -> Option<Duration> {
 }
 
 on_each_database! {
+    async fn no_more_requests_wait_than_there_is_room_for(database) {
+        let harness = Harness::start(&database).await;
+        let ask = async |email: &str| {
+            harness.resets.request_behind(2, &address(email), "", &client("192.0.2.1")).await
+        };
+        ask(ANN).await.expect("taken");
+        ask("nobody@example.com").await.expect("taken");
+        for email in [ANN, "another@example.com"] {
+            assert!(matches!(ask(email).await, Err(Error::TooManyWaiting)), "{email}");
+        }
+        harness.work().await;
+        ask(ANN).await.expect("taken");
+    }
+
     async fn a_code_works_once_and_leaves_events_without_it(database) {
         let harness = Harness::start(&database).await;
         harness.ask_and_work("Ann@Example.COM").await;

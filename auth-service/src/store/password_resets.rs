@@ -156,6 +156,15 @@ impl Store {
         insert().await
     }
 
+    /// Whether as many requests as `count` wait.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn are_reset_requests_waiting(&self, count: i64) -> Result<bool, DbError> {
+        let select = sql!("SELECT id FROM password_reset_requests ORDER BY id LIMIT 1 OFFSET ?");
+        Ok(self.db.read(select).bind(count - 1).fetch_optional().await?.is_some())
+    }
+
     /// Requests that wait, oldest first, at most `limit`.
     ///
     /// # Errors
