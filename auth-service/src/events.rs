@@ -41,6 +41,21 @@ impl Events {
         Ok((events, next))
     }
 
+    /// Whether all that came after `cursor` can still be told. 0 is the beginning, wherever that
+    /// is by now.
+    ///
+    /// # Errors
+    /// [`Error::EventsExpired`] where it cannot, or where `cursor` is of another log than this.
+    pub async fn require_kept_after(&self, cursor: i64) -> Result<(), Error> {
+        if cursor == 0 {
+            return Ok(());
+        }
+        // The end first: what comes in between is after `cursor` all the same.
+        let last = self.store.last_sequence().await?;
+        let is_kept = cursor == last || self.store.has_event(cursor.saturating_add(1)).await?;
+        if is_kept { Ok(()) } else { Err(Error::EventsExpired) }
+    }
+
     /// The next events after `cursor`.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Which kinds of password hashes accounts have, so that refusing one takes as long as another.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, mem, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -11,8 +11,9 @@ use crate::{
 };
 
 /// How often the accounts are looked at again: an import may have added a scheme, and the last
-/// hash of another may have been replaced.
-const REFRESH_INTERVAL: Duration = Duration::from_mins(1);
+/// hash of another may have been replaced. It is one look into an index for each scheme; until it
+/// comes, the time of a refusal tells the new scheme's accounts from others.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 /// Schemes that are measured. A library brings a few in its lifetime.
 const SCHEMES_MAX: usize = 100;
 
@@ -23,12 +24,14 @@ pub struct PasswordSchemes {
     passwords: Passwords,
     /// What each scheme costs on this machine; the empty one is an unknown user's.
     costs: HashMap<String, HashCost>,
+    /// Whether it was told that there are more.
+    has_warned: bool,
 }
 
 impl PasswordSchemes {
     /// Over the accounts in `store`.
     pub fn new(store: Store, passwords: Passwords) -> Self {
-        Self { store, passwords, costs: HashMap::new() }
+        Self { store, passwords, costs: HashMap::new(), has_warned: false }
     }
 
     /// Looks once. A scheme that could not be measured because sign-ins were waiting is left for
@@ -50,8 +53,8 @@ impl PasswordSchemes {
                     self.costs.insert(scheme.clone(), cost);
                     present.push(cost);
                 }
-                Ok(None) => return Ok(()),
-                Err(error) => tracing::warn!(%error, "a kind of password hash is not measured"),
+                Ok(None) | Err(Error::Overloaded) => return Ok(()),
+                Err(error) => return Err(error),
             }
             let Some(next) = self.store.password_scheme_after(&scheme).await? else {
                 self.passwords.even_out(&present);
@@ -59,10 +62,12 @@ impl PasswordSchemes {
             };
             (scheme, sample) = (next.scheme, Some(next.sample));
         }
-        tracing::warn!(
-            SCHEMES_MAX,
-            "accounts have more kinds of password hashes than are measured"
-        );
+        if !mem::replace(&mut self.has_warned, true) {
+            tracing::warn!(
+                SCHEMES_MAX,
+                "accounts have more kinds of password hashes than are measured"
+            );
+        }
         self.passwords.even_out(&present);
         Ok(())
     }

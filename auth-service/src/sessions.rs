@@ -145,6 +145,9 @@ impl Sessions {
     ) -> Result<Recognized, Error> {
         let (user, stored) = found.unzip();
         let verified = self.passwords.verify(password.clone(), stored.clone()).await?;
+        if let (Some(user), Some(unusable)) = (&user, verified.unusable) {
+            tracing::error!(user.id = user.id.0, error = %unusable, "a password's hash");
+        }
         let (Some(user), Some(stored), true) = (user, stored, verified.matches) else {
             return Ok(Recognized::Nobody(verified));
         };

@@ -197,7 +197,11 @@ impl Users {
     ) -> Result<Vec<Session>, Error> {
         let id = id.unwrap_or(UserId(caller.user_id));
         check(caller, Action::ListSessions, Some(id))?;
-        Ok(self.store.sessions(id, self.clock.now()).await?)
+        let sessions = self.store.sessions(id, self.clock.now()).await?;
+        if sessions.is_empty() && self.store.user(id).await?.is_none() {
+            return Err(Error::UserNotFound);
+        }
+        Ok(sessions)
     }
 
     /// Ends a session.

@@ -64,6 +64,7 @@ impl EventService for EventApi {
                 Violation::new("after_sequence", "OUT_OF_RANGE", "after_sequence is negative");
             return Err(Error::Invalid(vec![violation]).into());
         }
+        self.events.require_kept_after(cursor).await?;
         let mut heartbeat = time::interval(HEARTBEAT_PAUSE);
         heartbeat.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         heartbeat.reset();

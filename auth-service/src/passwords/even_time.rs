@@ -99,8 +99,14 @@ mod tests {
         for forms in [1, 2] {
             let before = tokio::time::Instant::now();
             let started = before.into_std();
-            let verified =
-                Verified { matches: false, needs_rehash: false, started, took: MS, forms };
+            let verified = Verified {
+                matches: false,
+                needs_rehash: false,
+                started,
+                took: MS,
+                forms,
+                unusable: None,
+            };
             even_time.hold(verified).await;
             let waited = before.elapsed();
             assert_eq!((waited + 5 * MS).as_secs(), 60 * u64::from(forms), "{waited:?}");

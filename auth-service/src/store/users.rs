@@ -9,8 +9,9 @@ use service_kit::{
 use super::Store;
 use crate::model::{Email, EventType, Identifier, Name, NewEvent, Roles, User, UserId, Username};
 
-pub(super) const COLUMNS: &str = "id, username, email, name, password_hash, roles, disabled, password_changes, created_at, \
-     updated_at";
+/// Of a user, also beside another table.
+pub(super) const COLUMNS: &str = "users.id, username, email, name, password_hash, roles, disabled, \
+                                  password_changes, users.created_at, updated_at";
 
 /// An account to be stored.
 #[derive(Clone, Debug)]
