@@ -8,6 +8,7 @@
 //! | [`limits`] | how much and how long, of everything |
 //! | `connections` | accepting connections, HTTP/1.1 and HTTP/2, and their graceful end |
 //! | `edge` | what every request passes: its id, its trace, a net under panics, the headers of every answer |
+//! | [`cors`] | which pages of other origins may read the answers |
 //! | `request_id` | the id that ties an answer to the log |
 //! | `body`, `fields` | reading a body, and the members of one that is JSON |
 //! | `paging` | `?page_size=&page_token=` and the `Link` to the next page |
@@ -21,6 +22,7 @@
 
 mod body;
 mod connections;
+pub mod cors;
 mod edge;
 mod fields;
 pub mod limits;
@@ -41,9 +43,10 @@ use service_kit::{
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 
+use cors::AllowedOrigins;
 use limits::Limits;
 
-/// Where the gateway listens.
+/// What the gateway reads for itself.
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
 pub struct Settings {
@@ -55,6 +58,16 @@ pub struct Settings {
         default_value = "127.0.0.1:5000"
     )]
     pub gateway_addr: SocketAddr,
+
+    /// The origins whose pages may read the answers (CORS), comma-separated as in
+    /// https://club.example; * for all, without cookies.
+    #[arg(
+        long,
+        env = "CORS_ALLOWED_ORIGINS",
+        value_name = "CORS_ALLOWED_ORIGINS",
+        default_value = ""
+    )]
+    pub cors_allowed_origins: AllowedOrigins,
 }
 
 /// What the gateway needs to serve.
@@ -66,15 +79,28 @@ pub struct Config {
     pub training: RpcChannel,
     /// Whose word on a client's address is believed.
     pub trusted_proxies: TrustedProxies,
+    /// Whose pages may read the answers.
+    pub allowed_origins: AllowedOrigins,
     /// How much and how long.
     pub limits: Limits,
 }
 
 impl Config {
-    /// In front of the two services, with the default limits and no trusted proxy.
+    /// In front of the two services, with the defaults of all settings.
     pub fn new(auth: RpcChannel, training: RpcChannel) -> Self {
-        let trusted_proxies = TrustedProxies::default();
-        Self { auth, training, trusted_proxies, limits: Limits::default() }
+        Self {
+            auth,
+            training,
+            trusted_proxies: TrustedProxies::default(),
+            allowed_origins: AllowedOrigins::None,
+            limits: Limits::default(),
+        }
+    }
+
+    /// As `settings` say.
+    #[must_use]
+    pub fn set(self, settings: Settings) -> Self {
+        Self { allowed_origins: settings.cors_allowed_origins, ..self }
     }
 
     /// Believes `proxies` about whom they speak for.
@@ -92,6 +118,7 @@ struct Shared {
     auth: RpcChannel,
     training: RpcChannel,
     trusted_proxies: TrustedProxies,
+    allowed_origins: AllowedOrigins,
     limits: Limits,
     entropy: Entropy,
     /// One permit for each request that may be in flight.
@@ -100,10 +127,18 @@ struct Shared {
 
 impl Gateway {
     fn new(config: Config) -> Self {
-        let Config { auth, training, trusted_proxies, limits } = config;
+        let Config { auth, training, trusted_proxies, allowed_origins, limits } = config;
         let requests = Semaphore::new(limits.requests_max);
         let entropy = Entropy::system();
-        Self(Arc::new(Shared { auth, training, trusted_proxies, limits, entropy, requests }))
+        Self(Arc::new(Shared {
+            auth,
+            training,
+            trusted_proxies,
+            allowed_origins,
+            limits,
+            entropy,
+            requests,
+        }))
     }
 }
 
