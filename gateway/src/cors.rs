@@ -8,7 +8,10 @@ use http::{
 };
 use tower_http::cors::{AllowCredentials, AllowOrigin, Any, CorsLayer};
 
-use crate::request_id::X_REQUEST_ID;
+use crate::{
+    rate::{RATELIMIT, RATELIMIT_POLICY},
+    request_id::X_REQUEST_ID,
+};
 
 /// The most origins that one list may name.
 const ORIGINS_MAX: usize = 64;
@@ -37,7 +40,14 @@ impl AllowedOrigins {
         let layer = CorsLayer::new()
             .allow_methods(METHODS)
             .allow_headers([AUTHORIZATION, CONTENT_TYPE, IDEMPOTENCY_KEY, X_REQUEST_ID])
-            .expose_headers([AUTHORIZATION, LINK, RETRY_AFTER, X_REQUEST_ID])
+            .expose_headers([
+                AUTHORIZATION,
+                LINK,
+                RATELIMIT,
+                RATELIMIT_POLICY,
+                RETRY_AFTER,
+                X_REQUEST_ID,
+            ])
             .max_age(PREFLIGHT_AGE_MAX);
         match self {
             Self::None => None,

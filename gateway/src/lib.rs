@@ -9,6 +9,7 @@
 //! | `connections` | accepting connections, HTTP/1.1 and HTTP/2, and their graceful end |
 //! | `edge` | what every request passes: its id, its trace, a net under panics, the headers of every answer |
 //! | [`cors`] | which pages of other origins may read the answers |
+//! | [`rate`] | how many requests one client address may make |
 //! | `request_id` | the id that ties an answer to the log |
 //! | `body`, `fields` | reading a body, and the members of one that is JSON |
 //! | `paging` | `?page_size=&page_token=` and the `Link` to the next page |
@@ -28,6 +29,7 @@ mod fields;
 pub mod limits;
 mod paging;
 mod problem;
+pub mod rate;
 mod request_id;
 mod resources;
 mod routes;
@@ -38,13 +40,14 @@ use std::{net::SocketAddr, sync::Arc};
 
 use clap::Args;
 use service_kit::{
-    Entropy, Shutdown, StartError, channel::RpcChannel, client::TrustedProxies,
+    Clock, Entropy, Shutdown, StartError, channel::RpcChannel, client::TrustedProxies,
     server::within_drain_time,
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 
 use cors::AllowedOrigins;
 use limits::Limits;
+use rate::{RateLimit, RequestRate};
 
 /// What the gateway reads for itself.
 #[derive(Args, Clone, Debug)]
@@ -68,6 +71,11 @@ pub struct Settings {
         default_value = ""
     )]
     pub cors_allowed_origins: AllowedOrigins,
+
+    /// Requests a second that one client address may make, after ten times as many at once;
+    /// 0: any number.
+    #[arg(long, env = "REQUEST_RATE", value_name = "REQUEST_RATE", default_value = "0")]
+    pub request_rate: RequestRate,
 }
 
 /// What the gateway needs to serve.
@@ -81,6 +89,10 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// Whose pages may read the answers.
     pub allowed_origins: AllowedOrigins,
+    /// How many requests one client address may make.
+    pub request_rate: RequestRate,
+    /// Where the time of that comes from.
+    pub clock: Clock,
     /// How much and how long.
     pub limits: Limits,
 }
@@ -93,6 +105,8 @@ impl Config {
             training,
             trusted_proxies: TrustedProxies::default(),
             allowed_origins: AllowedOrigins::None,
+            request_rate: RequestRate::default(),
+            clock: Clock::system(),
             limits: Limits::default(),
         }
     }
@@ -100,7 +114,11 @@ impl Config {
     /// As `settings` say.
     #[must_use]
     pub fn set(self, settings: Settings) -> Self {
-        Self { allowed_origins: settings.cors_allowed_origins, ..self }
+        Self {
+            allowed_origins: settings.cors_allowed_origins,
+            request_rate: settings.request_rate,
+            ..self
+        }
     }
 
     /// Believes `proxies` about whom they speak for.
@@ -119,6 +137,7 @@ struct Shared {
     training: RpcChannel,
     trusted_proxies: TrustedProxies,
     allowed_origins: AllowedOrigins,
+    rate_limit: Option<RateLimit>,
     limits: Limits,
     entropy: Entropy,
     /// One permit for each request that may be in flight.
@@ -127,14 +146,15 @@ struct Shared {
 
 impl Gateway {
     fn new(config: Config) -> Self {
-        let Config { auth, training, trusted_proxies, allowed_origins, limits } = config;
+        let limits = config.limits;
         let requests = Semaphore::new(limits.requests_max);
         let entropy = Entropy::system();
         Self(Arc::new(Shared {
-            auth,
-            training,
-            trusted_proxies,
-            allowed_origins,
+            auth: config.auth,
+            training: config.training,
+            trusted_proxies: config.trusted_proxies,
+            allowed_origins: config.allowed_origins,
+            rate_limit: RateLimit::new(config.request_rate, config.clock),
             limits,
             entropy,
             requests,

@@ -74,7 +74,14 @@ async fn errors_can_be_read_by_a_page_too() {
         assert_eq!(answer.headers["access-control-allow-credentials"], "true", "{answer:?}");
         assert_eq!(words(&answer.headers, "vary"), ["origin"], "{answer:?}");
         let exposed = words(&answer.headers, "access-control-expose-headers");
-        for name in ["authorization", "link", "retry-after", "x-request-id"] {
+        for name in [
+            "authorization",
+            "link",
+            "ratelimit",
+            "ratelimit-policy",
+            "retry-after",
+            "x-request-id",
+        ] {
             assert!(exposed.iter().any(|one| one == name), "{exposed:?}");
         }
     }

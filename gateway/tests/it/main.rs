@@ -11,4 +11,5 @@ mod forwarding;
 mod harness;
 mod health;
 mod paging;
+mod rate;
 mod scripted;
