@@ -150,8 +150,8 @@ impl Gateway {
         let requests = Semaphore::new(limits.requests_max);
         let entropy = Entropy::system();
         Self(Arc::new(Shared {
-            auth: config.auth,
-            training: config.training,
+            auth: config.auth.repeating(proto::is_read),
+            training: config.training.repeating(proto::is_read),
             trusted_proxies: config.trusted_proxies,
             allowed_origins: config.allowed_origins,
             rate_limit: RateLimit::new(config.request_rate, config.clock),

@@ -3,6 +3,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that lacks a part fails")]
 
+mod balancing;
 mod connections;
 mod cors;
 mod document_000;
