@@ -21,6 +21,7 @@ use tracing::Instrument;
 
 use crate::{
     Gateway,
+    compression::compress,
     limits::{HEADER_BYTES_MAX, TARGET_BYTES_MAX},
     problem::Problem,
     request_id::{RequestId, X_REQUEST_ID},
@@ -29,8 +30,10 @@ use crate::{
 
 /// Puts the edge around `routes`.
 pub(crate) fn around(routes: Router<Gateway>, gateway: &Gateway) -> Router {
-    let routes =
-        routes.layer(CatchPanicLayer::custom(after_panic)).layer(from_fn(refuse_large_heads));
+    let routes = routes
+        .layer(from_fn(compress))
+        .layer(CatchPanicLayer::custom(after_panic))
+        .layer(from_fn(refuse_large_heads));
     // Around all that refuses, so that a page can read the refusals too.
     let shared = match gateway.0.allowed_origins.layer() {
         Some(cors) => routes.layer(cors),

@@ -8,6 +8,7 @@
 //! | [`limits`] | how much and how long, of everything |
 //! | `connections` | accepting connections, HTTP/1.1 and HTTP/2, and their graceful end |
 //! | `edge` | what every request passes: its id, its trace, a net under panics, the headers of every answer |
+//! | `compression` | larger answers, to those who take them compressed |
 //! | [`cors`] | which pages of other origins may read the answers |
 //! | [`rate`] | how many requests one client address may make |
 //! | `request_id` | the id that ties an answer to the log |
@@ -22,6 +23,7 @@
 //! request message, make the call, name the members of the answer.
 
 mod body;
+mod compression;
 mod connections;
 pub mod cors;
 mod edge;

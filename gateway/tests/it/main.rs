@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that lacks a part fails")]
 
 mod balancing;
+mod compression;
 mod connections;
 mod cors;
 mod document_000;
