@@ -85,7 +85,7 @@ impl Verifier {
             Some(value)
         });
         Self(Arc::new(Inner {
-            auth: AuthServiceClient::new(auth),
+            auth: AuthServiceClient::new(auth.repeating(proto::is_read)),
             keys: RwLock::new(Keys {
                 local: Arc::new(LocalVerifier::new(KeySet::default(), rules.clone())),
                 version: 0,
