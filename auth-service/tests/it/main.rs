@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that lacks something fails")]
 
 mod accounts;
+mod event_types;
 mod events;
 mod keys_command;
 mod lifecycle;
@@ -10,11 +11,13 @@ mod login;
 mod mail;
 mod password_reset;
 mod passwords;
+mod program;
 mod refresh;
 mod revocations;
 mod service;
 mod sessions;
 mod signing_keys;
 mod smtp;
+mod user_command;
 mod users;
 mod validate_token;
