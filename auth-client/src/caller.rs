@@ -32,12 +32,12 @@ pub struct Caller {
     pub expires_at: Timestamp,
 }
 
-impl From<VerifiedToken> for Caller {
-    fn from(token: VerifiedToken) -> Self {
+impl From<&VerifiedToken> for Caller {
+    fn from(token: &VerifiedToken) -> Self {
         Self {
             user_id: token.user_id,
-            session_id: token.session_id,
-            token_id: token.token_id,
+            session_id: token.session_id.clone(),
+            token_id: token.token_id.clone(),
             roles: token.roles,
             expires_at: token.expires_at,
         }

@@ -140,9 +140,18 @@ impl PublicKey {
     }
 }
 
-/// The keys of auth-service, by `kid`.
+/// The keys of auth-service, by `kid`. Two sets are the same if their keys are.
 #[derive(Clone, Default)]
-pub struct KeySet(HashMap<String, (Algorithm, DecodingKey)>);
+pub struct KeySet(HashMap<String, (PublicKey, DecodingKey)>);
+
+impl PartialEq for KeySet {
+    fn eq(&self, other: &Self) -> bool {
+        let is_in_other = |(id, (key, _)): (&String, &(PublicKey, _))| {
+            other.0.get(id).is_some_and(|(others, _)| others == key)
+        };
+        self.0.len() == other.0.len() && self.0.iter().all(is_in_other)
+    }
+}
 
 impl KeySet {
     /// A set of `keys`; one whose numbers are no key is passed over.
@@ -150,7 +159,7 @@ impl KeySet {
         let keys = keys
             .into_iter()
             .take(KEYS_MAX)
-            .filter_map(|key| Some((key.key_id.clone(), (key.algorithm(), key.decoding_key()?))));
+            .filter_map(|key| Some((key.key_id.clone(), (key.clone(), key.decoding_key()?))));
         Self(keys.collect())
     }
 
@@ -173,8 +182,8 @@ impl KeySet {
         message: &str,
         signature: &str,
     ) -> bool {
-        self.0.get(key_id).is_some_and(|(own, key)| {
-            *own == algorithm
+        self.0.get(key_id).is_some_and(|(public, key)| {
+            public.algorithm() == algorithm
                 && crypto::verify(signature, message.as_bytes(), key, algorithm.into())
                     .unwrap_or(false)
         })

@@ -7,6 +7,7 @@
 //! | [`bearer`] | finding the token in the headers of a request |
 //! | [`token`] | judging one token: form, signature, claims, lifetime |
 //! | [`keys`] | the public keys that tokens are signed with |
+//! | [`local`] | tokens judged with the keys at hand, and good ones remembered |
 //! | `revocations` | what ends tokens before they expire, and how old that knowledge is |
 //! | [`verifier`] | all of it together: tokens judged here, auth-service asked only in need |
 //! | [`caller`] | who calls, and the tower layer that finds it out before a handler runs |
@@ -18,6 +19,7 @@ mod readme {}
 pub mod bearer;
 pub mod caller;
 pub mod keys;
+pub mod local;
 pub mod refusal;
 mod revocations;
 pub mod role;
@@ -26,6 +28,7 @@ pub mod verifier;
 
 pub use caller::{AuthLayer, Caller};
 pub use keys::{Algorithm, KeySet, PublicKey};
+pub use local::{LocalVerifier, NotVerified};
 pub use refusal::Refusal;
 pub use role::{Role, Roles};
 pub use token::TokenRules;

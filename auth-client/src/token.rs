@@ -196,19 +196,6 @@ impl<'t> UnverifiedToken<'t> {
     }
 }
 
-/// Judges `token` with `keys`, without regard to revocation.
-///
-/// # Errors
-/// The first thing that is wrong.
-pub fn verify(
-    token: &str,
-    keys: &KeySet,
-    rules: &TokenRules,
-    now: Timestamp,
-) -> Result<VerifiedToken, Refusal> {
-    UnverifiedToken::parse(token)?.verify(keys, rules, now)
-}
-
 /// RFC 9068 section 4: `at+jwt`, or the media type in full; without regard to case.
 fn is_access_token_type(typ: &str) -> bool {
     typ.eq_ignore_ascii_case(TOKEN_TYPE) || typ.eq_ignore_ascii_case("application/at+jwt")

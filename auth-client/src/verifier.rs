@@ -18,10 +18,9 @@ use tokio::{
 use tonic::{Request, Status, metadata::AsciiMetadataValue};
 
 use crate::{
-    Caller, KeySet, Refusal, TokenRules,
+    Caller, KeySet, LocalVerifier, NotVerified, Refusal, TokenRules,
     bearer::bearer_token,
     revocations::{Revocations, STALENESS_MAX},
-    token::UnverifiedToken,
 };
 
 /// How long fetching the keys, or asking about one token, may take.
@@ -58,9 +57,10 @@ struct Inner {
     fetched: Mutex<Fetched>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Keys {
-    set: Arc<KeySet>,
+    /// Judges with them.
+    local: Arc<LocalVerifier>,
     /// Which state of auth-service's keys this is.
     version: i64,
 }
@@ -86,10 +86,13 @@ impl Verifier {
         });
         Self(Arc::new(Inner {
             auth: AuthServiceClient::new(auth),
+            keys: RwLock::new(Keys {
+                local: Arc::new(LocalVerifier::new(KeySet::default(), rules.clone())),
+                version: 0,
+            }),
             rules,
             service_token,
             clock,
-            keys: RwLock::default(),
             keys_wanted: Notify::new(),
             revocations: RwLock::default(),
             fetched: Mutex::default(),
@@ -109,13 +112,14 @@ impl Verifier {
     /// # Errors
     /// As [`Verifier::authenticate`].
     pub async fn verify(&self, token: &str) -> Result<Caller, Refusal> {
-        let unverified = UnverifiedToken::parse(token)?;
-        let mut keys = self.keys();
-        if !keys.set.contains(unverified.key_id()) {
-            keys = self.fetch_keys_for(unverified.key_id()).await?;
-        }
+        let verified = match self.keys().local.verify(token, self.0.clock.now()) {
+            Err(NotVerified::UnknownKey(key_id)) => {
+                let keys = self.fetch_keys_for(&key_id).await?;
+                keys.local.verify(token, self.0.clock.now())?
+            }
+            judged => judged?,
+        };
         let now = self.0.clock.now();
-        let verified = unverified.verify(&keys.set, &self.0.rules, now)?;
         let is_revoked = {
             let known = self.0.revocations.read().unwrap_or_else(PoisonError::into_inner);
             // What was ended stays ended, however old the news is.
@@ -125,7 +129,7 @@ impl Verifier {
             Some(is_revoked) => is_revoked,
             None => !self.ask(token).await?,
         };
-        if is_revoked { Err(Refusal::Revoked) } else { Ok(Caller::from(verified)) }
+        if is_revoked { Err(Refusal::Revoked) } else { Ok(Caller::from(&*verified)) }
     }
 
     /// Asks auth-service whether a token is good at this moment.
@@ -213,7 +217,9 @@ impl Verifier {
             }
             let now = self.0.clock.now();
             let keys_version = message.keys_version;
-            self.change_revocations(|known| known.apply(message, now));
+            if self.change_revocations(|known| known.apply(message, now)) {
+                return Ok(());
+            }
             if self.keys().version < keys_version {
                 self.0.keys_wanted.notify_one();
             }
@@ -229,13 +235,22 @@ impl Verifier {
         self.0.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Judges with these keys from now on. The same ones again keep what they have vouched for.
+    fn take_keys(&self, set: KeySet, version: i64) {
+        let mut keys = self.0.keys.write().unwrap_or_else(PoisonError::into_inner);
+        keys.version = version;
+        if *keys.local.keys() != set {
+            keys.local = Arc::new(LocalVerifier::new(set, self.0.rules.clone()));
+        }
+    }
+
     /// The keys, fetched again if `key_id` is not among them and the last fetch is long enough
     /// ago.
     async fn fetch_keys_for(&self, key_id: &str) -> Result<Keys, Refusal> {
         let mut fetched = self.0.fetched.lock().await;
         let now = self.0.clock.now();
         let keys = self.keys();
-        if keys.set.contains(key_id) {
+        if keys.local.keys().contains(key_id) {
             return Ok(keys);
         }
         let is_due = fetched.tried_at.is_none_or(|at| now.since(at) >= FETCH_PAUSE || at > now);
@@ -253,14 +268,13 @@ impl Verifier {
         match self.0.auth.clone().get_jwks(request).await {
             Ok(response) => {
                 let response = response.into_inner();
-                let set = Arc::new(KeySet::from_jwks(&response.keys));
-                let keys = Keys { set, version: response.keys_version };
+                let (set, version) = (KeySet::from_jwks(&response.keys), response.keys_version);
                 // A replica that is behind may still show a key that was revoked.
                 let wanted = self.change_revocations(|known| known.keys_version);
-                fetched.succeeded = wanted.is_none_or(|wanted| keys.version >= wanted);
-                tracing::debug!(?keys, fetched.succeeded, "fetched the keys of auth-service");
+                fetched.succeeded = wanted.is_none_or(|wanted| version >= wanted);
+                tracing::debug!(?set, version, fetched.succeeded, "fetched auth-service's keys");
                 if fetched.succeeded {
-                    *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+                    self.take_keys(set, version);
                 }
             }
             Err(status) => {

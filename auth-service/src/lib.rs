@@ -335,7 +335,8 @@ pub async fn serve(
     let opening = Box::pin(Db::open("AUTH_DATABASE_URL", &config.database, MIGRATIONS));
     let Some(db) = shutdown.unless_begun(opening).await.transpose()? else { return Ok(()) };
     let store = Store::new(db.clone());
-    let keys = Arc::new(SigningKeys::start(config.key_keeper(store.clone())).await?);
+    let keys = SigningKeys::start(config.key_keeper(store.clone()), config.token_rules.clone());
+    let keys = Arc::new(keys.await?);
     let passwords = Passwords::start(&config.passwords, entropy)?;
     let mut schemes = PasswordSchemes::new(store.clone(), passwords.clone());
     // Before the first sign-in: from then on every refusal takes its time.
@@ -349,16 +350,17 @@ pub async fn serve(
     );
     let mails =
         MailQueue::new(db.clone(), config.secret_key.clone(), clock.clone(), entropy.clone());
-    let password_resets = PasswordResets::new(
-        store.clone(),
-        passwords.clone(),
-        mails.clone(),
-        config.password_reset,
-        &config.secret_key,
-        clock.clone(),
-        entropy.clone(),
-    );
     let lockout = config.lockout(store.clone());
+    let password_resets = PasswordResets {
+        store: store.clone(),
+        passwords: passwords.clone(),
+        lockout: lockout.clone(),
+        mails: mails.clone(),
+        settings: config.password_reset,
+        keys: Arc::new(password_reset::Keys::new(&config.secret_key)),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+    };
     let feed = Feed::open(store.clone(), clock.clone()).await;
     let feed = feed.map_err(|error| StartError::setting("AUTH_DATABASE_URL", error.to_string()))?;
     let feed = Arc::new(feed);
@@ -369,7 +371,6 @@ pub async fn serve(
         lockout: lockout.clone(),
         keys: keys.clone(),
         issuer: Arc::new(issuer),
-        rules: config.token_rules.clone(),
         lifetimes: Lifetimes {
             idle: config.refresh_token_ttl,
             absolute: config.session_ttl_max,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use auth_client::{Caller, Refusal, TokenRules, token::VerifiedToken};
+use auth_client::{Refusal, token::VerifiedToken};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use service_kit::{Clock, Entropy, Timestamp};
 
@@ -14,7 +14,7 @@ use crate::{
     },
     passwords::{Passwords, Verified},
     signing_keys::SigningKeys,
-    store::{Actor, EndedSessions, EndingSessions, Store},
+    store::{Actor, EndedSessions, EndingSessions, PasswordChange, Store},
     tokens::{RefreshToken, TokenIssuer, TokenPair},
 };
 
@@ -53,8 +53,6 @@ pub struct Sessions {
     pub keys: Arc<SigningKeys>,
     /// What makes tokens.
     pub issuer: Arc<TokenIssuer>,
-    /// Which tokens are ours.
-    pub rules: TokenRules,
     /// How long sessions live.
     pub lifetimes: Lifetimes,
     /// The time.
@@ -67,7 +65,7 @@ pub struct Sessions {
 #[derive(Clone, Debug)]
 pub struct ActiveToken {
     /// What the token says.
-    pub token: VerifiedToken,
+    pub token: Arc<VerifiedToken>,
     /// The user, as of now.
     pub user: User,
 }
@@ -113,8 +111,8 @@ impl Sessions {
         client: ClientInfo,
     ) -> Result<SignedIn, Error> {
         let found = self.store.credentials(&identifier).await?;
-        let user_id = found.as_ref().map(|(user, _)| user.id);
-        let subject = self.lockout.subject(&identifier, user_id, device_token);
+        let user = found.as_ref().map(|(user, _)| user);
+        let subject = self.lockout.subject(&identifier, user, device_token);
         let attempt = self.lockout.attempt(subject, &client).await?;
         let known = match self.recognize(found, &password).await {
             Ok(Recognized::Known(known)) => known,
@@ -134,9 +132,8 @@ impl Sessions {
         };
         // Before the session: one that was locked meanwhile must not begin.
         attempt.succeeded().await?;
-        let user_id = known.user.id;
         let (user, tokens) = self.begin(known, &identifier, &password, client).await?;
-        let device_token = self.lockout.device_token(user_id, device_token);
+        let device_token = self.lockout.device_token(&user, device_token);
         Ok(SignedIn { user, tokens, device_token })
     }
 
@@ -317,21 +314,23 @@ impl Sessions {
         Ok(self.store.end_sessions(&ending, &[]).await?)
     }
 
-    /// Replaces the caller's password, and ends all other sessions.
+    /// Replaces the password of whoever has `active`, and ends all other sessions. Returns a new
+    /// device token: those from before are void.
     ///
     /// # Errors
     /// [`Error::InvalidCredentials`] where `current` is not the password.
     pub async fn change_password(
         &self,
-        caller: &Caller,
+        active: ActiveToken,
         current: Password,
         new: Password,
         client: &ClientInfo,
-    ) -> Result<(), Error> {
-        let id = UserId(caller.user_id);
+    ) -> Result<String, Error> {
+        let ActiveToken { token, user } = active;
+        let id = user.id;
         let stored = self.store.password_hash(id).await?.ok_or(Error::InvalidCredentials)?;
         // Counted for this session: whoever locks strangers out does not keep the owner from it.
-        let device_id = caller.session_id.clone();
+        let device_id = token.session_id.clone();
         let subject = Subject::Device { user_id: id, device_id };
         let attempt = self.lockout.attempt(subject, client).await?;
         match self.passwords.verify(current, Some(stored.clone())).await {
@@ -343,13 +342,21 @@ impl Sessions {
             }
         }
         let hash = self.passwords.hash(new).await?;
-        let others = EndedSessions::AllBut(&caller.session_id);
+        let change = PasswordChange {
+            user_id: id,
+            old_hash: &stored,
+            new_hash: &hash,
+            ending: EndedSessions::AllBut(&token.session_id),
+            unlocking: None,
+        };
         let actor = Actor { id: Some(id), client_address: &client.address, now: self.clock.now() };
-        if !self.store.change_password(id, &stored, &hash, others, &actor).await? {
+        if !self.store.change_password(&change, &actor).await? {
             // Changed by someone else meanwhile: it was not the password any more.
             return Err(Error::InvalidCredentials);
         }
-        Ok(())
+        // By this change. Where there was another since `active` was judged, it is void already.
+        let password_changes = user.password_changes + 1;
+        Ok(self.lockout.device_token(&User { password_changes, ..user }, ""))
     }
 
     /// Judges an access token against the database: nothing is more up to date.
@@ -358,7 +365,7 @@ impl Sessions {
     /// [`Error::Token`] with the reason, or those of the database.
     pub async fn judge(&self, access_token: &str) -> Result<ActiveToken, Error> {
         let now = self.clock.now();
-        let token = self.keys.verify(access_token, &self.rules, now).await?;
+        let token = self.keys.verify(access_token, now).await?;
         let found = self.store.session(&token.session_id).await?;
         let (session, user) = found.ok_or(Refusal::Revoked)?;
         let is_good = session.user_id.0 == token.user_id

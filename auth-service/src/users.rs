@@ -10,7 +10,7 @@ use crate::{
     lockout::Lockout,
     model::{ClientInfo, Session, User, UserChanges, UserId},
     permissions::{Action, check},
-    store::{Actor, EndedSessions, EndingSessions, Store, UserChange},
+    store::{Actor, EndedSessions, EndingSessions, PasswordChange, Store, UserChange},
 };
 
 /// How much later than a change of roles a token with the old ones may still be issued, by a
@@ -35,14 +35,17 @@ impl Users {
     ///
     /// # Errors
     /// [`Error::Contended`] where it was changed meanwhile.
-    pub async fn set_password(&self, id: UserId, old: &str, new: &str) -> Result<(), Error> {
+    pub async fn set_password(&self, user: &User, old: &str, new: &str) -> Result<(), Error> {
+        let change = PasswordChange {
+            user_id: user.id,
+            old_hash: old,
+            new_hash: new,
+            ending: EndedSessions::All,
+            unlocking: Some(&self.lockout.strangers(user)),
+        };
         let actor = Actor { id: None, client_address: "", now: self.clock.now() };
-        let all = EndedSessions::All;
-        if !self.store.change_password(id, old, new, all, &actor).await? {
-            return Err(Error::Contended);
-        }
-        self.lockout.unlock(id, None, &ClientInfo::default()).await?;
-        Ok(())
+        let is_changed = self.store.change_password(&change, &actor).await?;
+        if is_changed { Ok(()) } else { Err(Error::Contended) }
     }
 
     /// An account; `None` is the caller's own.
@@ -57,9 +60,9 @@ impl Users {
 
     /// An account, with its lock.
     async fn shown(&self, id: UserId) -> Result<User, Error> {
-        let user = self.store.user(id).await?.ok_or(Error::UserNotFound)?;
-        let locked_until = self.store.locked_until(id, self.clock.now()).await?;
-        Ok(User { locked_until, ..user })
+        let mut user = self.store.user(id).await?.ok_or(Error::UserNotFound)?;
+        self.lockout.show_locks(std::slice::from_mut(&mut user)).await?;
+        Ok(user)
     }
 
     /// Lifts the locks of an account.
@@ -73,8 +76,8 @@ impl Users {
         client: &ClientInfo,
     ) -> Result<User, Error> {
         check(caller, Action::UnlockUser, Some(id))?;
-        self.shown(id).await?;
-        self.lockout.unlock(id, Some(UserId(caller.user_id)), client).await?;
+        let user = self.store.user(id).await?.ok_or(Error::UserNotFound)?;
+        self.lockout.unlock(&user, Some(UserId(caller.user_id)), client).await?;
         self.shown(id).await
     }
 
@@ -92,11 +95,7 @@ impl Users {
         check(caller, Action::ListUsers, None)?;
         let mut users = self.store.users(prefix, page).await?;
         let next = page.cut(&mut users, |user| user.id.0);
-        let ids: Vec<_> = users.iter().map(|user| user.id).collect();
-        let locked = self.store.locked_users(&ids, self.clock.now()).await?;
-        for user in &mut users {
-            user.locked_until = locked.get(&user.id).copied();
-        }
+        self.lockout.show_locks(&mut users).await?;
         Ok((users, next))
     }
 

@@ -200,7 +200,7 @@ async fn set_roles(
 
 async fn unlock(config: &Config, store: Store, user: &str) -> Result<String, StartError> {
     let (user, _) = find(&store, user).await?;
-    let lifted = config.lockout(store).unlock(user.id, None, &ClientInfo::default()).await;
+    let lifted = config.lockout(store).unlock(&user, None, &ClientInfo::default()).await;
     let was = if lifted.map_err(line)? { "is no longer locked" } else { "was not locked" };
     Ok(format!("user {} {was}\n", user.id.0))
 }
@@ -217,7 +217,7 @@ async fn set_password(
     let password = parsed.map_err(|one| line(Error::Invalid(vec![one])))?;
     let passwords = Passwords::start(&config.passwords, &config.entropy)?;
     let hash = passwords.hash(password).await.map_err(line)?;
-    let ended = config.users(store).set_password(user.id, &old_hash, &hash).await;
+    let ended = config.users(store).set_password(&user, &old_hash, &hash).await;
     ended.map_err(line)?;
     Ok(format!("user {} has a new password and is signed out everywhere\n", user.id.0))
 }

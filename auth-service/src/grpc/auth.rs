@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use auth_client::Caller;
 use proto::auth::v1::{
     ChangePasswordRequest, ChangePasswordResponse, GetJwksRequest, GetJwksResponse, LoginRequest,
     LoginResponse, LogoutAllRequest, LogoutAllResponse, LogoutRequest, LogoutResponse,
@@ -157,9 +156,8 @@ impl AuthService for AuthApi {
         let (Some(current), Some(new)) = (current, new) else {
             return Err(Error::Invalid(violations).into());
         };
-        let caller = Caller::from(active.token);
-        self.sessions.change_password(&caller, current, new, &client).await?;
-        Ok(Response::new(ChangePasswordResponse {}))
+        let device_token = self.sessions.change_password(active, current, new, &client).await?;
+        Ok(Response::new(ChangePasswordResponse { device_token }))
     }
 
     async fn watch_revocations(
@@ -220,8 +218,8 @@ impl From<ActiveToken> for ValidateTokenResponse {
             user_id: token.user_id,
             username: user.username.unwrap_or_default(),
             roles: token.roles.iter().map(|role| role_message(role).into()).collect(),
-            session_id: token.session_id,
-            token_id: token.token_id,
+            session_id: token.session_id.clone(),
+            token_id: token.token_id.clone(),
             expires_at: Some(time_message(token.expires_at)),
         }
     }

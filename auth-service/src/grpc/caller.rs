@@ -19,7 +19,7 @@ pub async fn user<T>(
     request: &Request<T>,
 ) -> Result<(Caller, ClientInfo), Status> {
     let (active, client) = account(sessions, request).await?;
-    Ok((active.token.into(), client))
+    Ok((Caller::from(&*active.token), client))
 }
 
 /// The same, with the account as it is now.

@@ -27,10 +27,7 @@ use std::{
     time::Duration,
 };
 
-use auth_client::{
-    TokenRules,
-    token::{UnverifiedToken, VerifiedToken},
-};
+use auth_client::{NotVerified, Refusal, TokenRules, token::VerifiedToken};
 use service_kit::{StartError, Timestamp};
 use tokio::{
     sync::Mutex,
@@ -57,23 +54,25 @@ const PUBLISH_WAIT_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct SigningKeys {
     keeper: KeyKeeper,
+    rules: TokenRules,
     ring: RwLock<Arc<KeyRing>>,
     /// When the last look that succeeded began. Held while looking.
     looked: Mutex<Instant>,
 }
 
 impl SigningKeys {
-    /// The keys in the database of `keeper`; where there are none, the first are made.
+    /// The keys in the database of `keeper`, for tokens that follow `rules`; where there are none,
+    /// the first are made.
     ///
     /// # Errors
     /// Names `SECRET_KEY` where the stored keys were sealed under another one, and the key where a
     /// single one is damaged.
-    pub async fn start(keeper: KeyKeeper) -> Result<Self, StartError> {
+    pub async fn start(keeper: KeyKeeper, rules: TokenRules) -> Result<Self, StartError> {
         keeper.require_fit().await?;
         keeper.start().await.map_err(failed)?;
         let looked = Instant::now();
-        let ring = load(&keeper).await.map_err(failed)??;
-        Ok(Self { keeper, ring: RwLock::new(Arc::new(ring)), looked: Mutex::new(looked) })
+        let ring = load(&keeper, &rules).await.map_err(failed)??;
+        Ok(Self { keeper, rules, ring: RwLock::new(Arc::new(ring)), looked: Mutex::new(looked) })
     }
 
     /// The keys as of the last look.
@@ -94,16 +93,15 @@ impl SigningKeys {
     pub async fn verify(
         &self,
         access_token: &str,
-        rules: &TokenRules,
         now: Timestamp,
-    ) -> Result<VerifiedToken, Error> {
-        let token = UnverifiedToken::parse(access_token)?;
-        let mut ring = self.ring();
-        if !ring.verifying().contains(token.key_id()) {
-            self.refresh().await?;
-            ring = self.ring();
+    ) -> Result<Arc<VerifiedToken>, Error> {
+        match self.ring().verifying().verify(access_token, now) {
+            Err(NotVerified::UnknownKey(_)) => {
+                self.refresh().await?;
+                Ok(self.ring().verifying().verify(access_token, now).map_err(Refusal::from)?)
+            }
+            judged => Ok(judged.map_err(Refusal::from)?),
         }
-        Ok(token.verify(ring.verifying(), rules, now)?)
     }
 
     /// The keys to show to verifiers: as of now, since one that heard of a change may ask a replica
@@ -132,7 +130,7 @@ impl SigningKeys {
         sleep_until(*looked + LOOK_PAUSE).await;
         let looking = Instant::now();
         if self.keeper.store.signing_key_version().await? != self.ring().version() {
-            let ring = load(&self.keeper).await??;
+            let ring = load(&self.keeper, &self.rules).await??;
             tracing::info!(key.id = ring.active().key_id, "the signing keys have changed");
             *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
         }
@@ -174,11 +172,14 @@ impl SigningKeys {
 
 /// Reads and opens the keys. The version comes first: where they change between, the next look
 /// finds another one.
-async fn load(keeper: &KeyKeeper) -> Result<Result<KeyRing, BrokenKeys>, Error> {
+async fn load(
+    keeper: &KeyKeeper,
+    rules: &TokenRules,
+) -> Result<Result<KeyRing, BrokenKeys>, Error> {
     if plan::is_to_be_prolonged(&keeper.list().await?, &keeper.policy) {
         // Before the first token is signed that lives longer than the database knows.
         keeper.upkeep().await?;
     }
     let version = keeper.store.signing_key_version().await?;
-    Ok(KeyRing::open(version, keeper.list().await?, &keeper.secret))
+    Ok(KeyRing::open(version, keeper.list().await?, &keeper.secret, rules))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use auth_client::{Algorithm, KeySet, PublicKey};
+use auth_client::{Algorithm, KeySet, LocalVerifier, PublicKey, TokenRules};
 use aws_lc_rs::error::Unspecified;
 use service_kit::{StartError, secret::SecretKey};
 
@@ -43,7 +43,7 @@ pub struct KeyRing {
     pub(super) version: i64,
     pub(super) active: Arc<SigningKey>,
     pub(super) public: Vec<PublicKey>,
-    pub(super) verifying: KeySet,
+    pub(super) verifying: LocalVerifier,
     pub(super) rows: Vec<SigningKeyRow>,
 }
 
@@ -85,6 +85,7 @@ impl KeyRing {
         version: i64,
         rows: Vec<SigningKeyRow>,
         secret: &SecretKey,
+        rules: &TokenRules,
     ) -> Result<Self, BrokenKeys> {
         require_fit(&rows, secret)?;
         let (mut active, mut public) = (None, Vec::new());
@@ -98,7 +99,8 @@ impl KeyRing {
             }
         }
         let active = active.ok_or(BrokenKeys::NoneActive)?;
-        Ok(Self { version, active, verifying: KeySet::new(&public), public, rows })
+        let verifying = LocalVerifier::new(KeySet::new(&public), rules.clone());
+        Ok(Self { version, active, public, verifying, rows })
     }
 
     /// The key that signs.
@@ -111,8 +113,8 @@ impl KeyRing {
         &self.public
     }
 
-    /// What a good token may be signed with, to verify it.
-    pub fn verifying(&self) -> &KeySet {
+    /// Judges tokens with them.
+    pub fn verifying(&self) -> &LocalVerifier {
         &self.verifying
     }
 

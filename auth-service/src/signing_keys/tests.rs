@@ -53,7 +53,7 @@ fn rules() -> TokenRules {
 impl Replica {
     async fn start(db: &Db, clock: &ManualClock, policy: KeyPolicy) -> Self {
         let keeper = keeper(db, clock.clock(), policy);
-        let keys = SigningKeys::start(keeper.clone()).await.expect("it starts");
+        let keys = SigningKeys::start(keeper.clone(), rules()).await.expect("it starts");
         Self { keeper, keys: Arc::new(keys) }
     }
 
@@ -96,6 +96,7 @@ impl Replica {
             roles: Roles::default(),
             disabled: false,
             locked_until: None,
+            password_changes: 0,
             created_at: now,
             updated_at: now,
         };
@@ -114,7 +115,7 @@ impl Replica {
     }
 
     async fn accepts(&self, token: &str) -> bool {
-        self.keys.verify(token, &rules(), self.keeper.clock.now()).await.is_ok()
+        self.keys.verify(token, self.keeper.clock.now()).await.is_ok()
     }
 
     fn publishes(&self, kid: &str) -> bool {
@@ -385,7 +386,7 @@ on_each_database! {
         let damage = db.write(damage).bind(&[0_u8; 60][..]).bind(active.clone());
         assert_eq!(damage.execute().await.expect("written"), 1);
         let keeper = keeper(&db, clock.clock(), POLICY);
-        let error = SigningKeys::start(keeper.clone()).await.expect_err("refused");
+        let error = SigningKeys::start(keeper.clone(), rules()).await.expect_err("refused");
         let expected = format!("signing key {active} is damaged");
         assert!(error.to_string().starts_with(&expected), "{error}");
         keeper.require_fit().await.expect("the secret key is the right one");
@@ -400,7 +401,7 @@ on_each_database! {
         let lie = sql!("UPDATE signing_keys SET algorithm = 'ES256' WHERE slot = 'active'");
         assert_eq!(db.write(lie).execute().await.expect("written"), 1);
         let rows = replica.rows().await;
-        let ring = KeyRing::open(1, rows, &replica.keeper.secret);
+        let ring = KeyRing::open(1, rows, &replica.keeper.secret, &rules());
         assert!(ring.expect_err("refused").to_string().contains("is damaged"));
     }
 

@@ -13,7 +13,7 @@ use super::{
     users::{COLUMNS, lock_user, user},
 };
 use crate::model::{
-    EventType, NewEvent, Role, Roles, User, UserChanges, UserId, email_key, username_key,
+    EventType, NewEvent, Role, Roles, Subject, User, UserChanges, UserId, email_key, username_key,
 };
 
 /// Who does something, from where and when.
@@ -25,6 +25,21 @@ pub struct Actor<'a> {
     pub client_address: &'a str,
     /// When.
     pub now: Timestamp,
+}
+
+/// A password that replaces another.
+#[derive(Clone, Copy, Debug)]
+pub struct PasswordChange<'a> {
+    /// Whose.
+    pub user_id: UserId,
+    /// The hash that it must still have.
+    pub old_hash: &'a str,
+    /// The hash from now on.
+    pub new_hash: &'a str,
+    /// Which sessions end.
+    pub ending: EndedSessions<'a>,
+    /// Strangers to the account, by each of its names, where its locks are lifted.
+    pub unlocking: Option<&'a [Subject]>,
 }
 
 /// What became of a change.
@@ -179,32 +194,34 @@ impl Store {
         })
     }
 
-    /// Replaces a password's hash that is still `old_hash`, and ends all sessions but `current`.
-    /// `false` where it has changed meanwhile.
+    /// Replaces a password; `false` where it has changed meanwhile.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn change_password(
         &self,
-        id: UserId,
-        old_hash: &str,
-        new_hash: &str,
-        current: EndedSessions<'_>,
+        change: &PasswordChange<'_>,
         actor: &Actor<'_>,
     ) -> Result<bool, DbError> {
+        let id = change.user_id;
         transaction!(self.db, |tx| {
             let update = sql!(
-                "UPDATE users SET password_hash = ?, updated_at = ? \
-                 WHERE id = ? AND password_hash = ?"
+                "UPDATE users SET password_hash = ?, password_changes = password_changes + 1, \
+                 updated_at = ? WHERE id = ? AND password_hash = ?"
             );
-            let query = tx.query(update).bind(new_hash).bind(actor.now.micros());
-            if query.bind(id.0).bind(old_hash).execute().await? == 0 {
+            let query = tx.query(update).bind(change.new_hash).bind(actor.now.micros());
+            if query.bind(id.0).bind(change.old_hash).execute().await? == 0 {
                 return Ok(false);
             }
-            let ending =
-                EndingSessions { which: current, ..actor.ending_all(id, "password changed") };
+            let all = actor.ending_all(id, "password changed");
+            let ending = EndingSessions { which: change.ending, ..all };
             let mut events = vec![actor.event(EventType::PasswordChanged, id)];
             events.extend(end_sessions(tx, &ending).await?);
+            if let Some(strangers) = change.unlocking
+                && self.clear_lockout(tx, id, strangers, actor.now).await? > 0
+            {
+                events.push(actor.event(EventType::AccountUnlocked, id));
+            }
             self.append_events(tx, actor.now, &events).await?;
             Ok(true)
         })
