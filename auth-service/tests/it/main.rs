@@ -4,6 +4,7 @@
 mod accounts;
 mod event_types;
 mod events;
+mod housekeeping;
 mod keys_command;
 mod lifecycle;
 mod lockout;
@@ -14,6 +15,7 @@ mod passwords;
 mod program;
 mod refresh;
 mod relay;
+mod replicas;
 mod revocations;
 mod service;
 mod sessions;
