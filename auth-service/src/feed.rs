@@ -4,6 +4,9 @@
 //! of commits, so that nothing is missed. It is woken by commits of this process, on PostgreSQL by
 //! those of any, and looks now and then all the same.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::VecDeque,
     sync::{PoisonError, RwLock},
