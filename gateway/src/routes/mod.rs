@@ -1,6 +1,7 @@
 //! The routes, one file for each family.
 
 mod document_000;
+mod document_001;
 mod health;
 mod registrations;
 
@@ -12,6 +13,7 @@ use crate::{Gateway, edge};
 pub(crate) fn router(gateway: &Gateway) -> Router {
     let routes = Router::new()
         .merge(document_000::routes())
+        .merge(document_001::routes())
         .merge(registrations::routes())
         .layer(from_fn_with_state(gateway.clone(), edge::admit))
         .merge(health::routes());

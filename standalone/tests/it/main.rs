@@ -8,7 +8,11 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that lacks a part fails")]
 
+mod conformance;
+mod cookies;
 mod deployment;
+mod document_000;
+mod document_001;
 mod ending;
 mod every_rpc;
 mod grpc;
