@@ -2,6 +2,7 @@
 
 mod document_000;
 mod document_001;
+mod documents_002_to_004;
 mod health;
 mod registrations;
 
@@ -14,6 +15,7 @@ pub(crate) fn router(gateway: &Gateway) -> Router {
     let routes = Router::new()
         .merge(document_000::routes())
         .merge(document_001::routes())
+        .merge(documents_002_to_004::routes())
         .merge(registrations::routes())
         .layer(from_fn_with_state(gateway.clone(), edge::admit))
         .merge(health::routes());
