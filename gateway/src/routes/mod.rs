@@ -1,10 +1,13 @@
 //! The routes, one file for each family.
 
+mod account;
 mod document_000;
 mod document_001;
 mod documents_002_to_004;
 mod health;
+mod keys;
 mod registrations;
+mod sessions;
 
 use axum::{Router, middleware::from_fn_with_state};
 
@@ -16,6 +19,9 @@ pub(crate) fn router(gateway: &Gateway) -> Router {
         .merge(document_000::routes())
         .merge(document_001::routes())
         .merge(documents_002_to_004::routes())
+        .merge(account::routes())
+        .merge(keys::routes())
+        .merge(sessions::routes())
         .merge(registrations::routes())
         .layer(from_fn_with_state(gateway.clone(), edge::admit))
         .merge(health::routes());

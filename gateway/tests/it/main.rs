@@ -6,6 +6,7 @@
 mod connections;
 mod document_000;
 mod errors;
+mod families;
 mod forwarding;
 mod harness;
 mod health;
