@@ -132,8 +132,11 @@ impl Assembly {
             service_tokens: config.service_tokens.clone(),
             watchers: watchers.clone(),
         };
-        let users =
-            UserApi { users: config.users(self.store.clone()), sessions: self.sessions.clone() };
+        let users = UserApi {
+            users: config.users(self.store.clone()),
+            sessions: self.sessions.clone(),
+            password_policy: self.password_policy.clone(),
+        };
         let events = EventApi {
             events: Events::new(self.store.clone()),
             sessions: self.sessions.clone(),

@@ -13,21 +13,28 @@
 //! | [`rate`] | how many requests one client address may make |
 //! | `request_id` | the id that ties an answer to the log |
 //! | `body`, `fields` | reading a body, and the members of one that is JSON |
+//! | `ids`, `idempotency`, `bearer`, `cookies` | what else a request holds |
 //! | `paging` | `?page_size=&page_token=` and the `Link` to the next page |
 //! | `upstream` | a call to a service on behalf of an HTTP request |
 //! | `problem` | errors: the one place where a `Status` becomes an HTTP answer |
-//! | `resources`, `times` | users and registrations as JSON shows them |
+//! | `resources`, `answers`, `times` | users, registrations, ... as JSON shows them |
+//! | `signing_in` | signing in, which three families of routes have in common |
 //! | `routes` | one file for each family of routes |
 //!
 //! A new route is a handler of about ten lines in its family's file: read the members, build the
 //! request message, make the call, name the members of the answer.
 
+mod answers;
+mod bearer;
 mod body;
 mod compression;
 mod connections;
+mod cookies;
 pub mod cors;
 mod edge;
 mod fields;
+mod idempotency;
+mod ids;
 pub mod limits;
 mod paging;
 mod problem;
@@ -35,6 +42,7 @@ pub mod rate;
 mod request_id;
 mod resources;
 mod routes;
+mod signing_in;
 mod times;
 mod upstream;
 

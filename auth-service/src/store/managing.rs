@@ -53,6 +53,8 @@ pub enum UserChange<T> {
     LastAdmin,
     /// Neither username nor address would be left.
     Nameless,
+    /// The password is no longer the one that was to be replaced.
+    OtherPassword,
 }
 
 impl Actor<'_> {
@@ -106,7 +108,8 @@ impl Store {
     }
 
     /// Changes an account. A change of roles ends the access tokens that carry the old ones, the
-    /// last of which may live until `tokens_until`; disabling ends all sessions.
+    /// last of which may live until `tokens_until`; disabling ends all sessions, and a new password
+    /// those that it says.
     ///
     /// # Errors
     /// A unique violation where another account has the new username or address.
@@ -114,6 +117,7 @@ impl Store {
         &self,
         id: UserId,
         changes: &UserChanges,
+        password: Option<&PasswordChange<'_>>,
         actor: &Actor<'_>,
         tokens_until: Timestamp,
     ) -> Result<UserChange<User>, DbError> {
@@ -129,8 +133,15 @@ impl Store {
             if is_active_admin(&old) && !is_active_admin(&new) && is_only_admin(tx, id).await? {
                 return Ok(UserChange::LastAdmin);
             }
+            let mut events = Vec::new();
+            if let Some(password) = password {
+                match self.replace_hash(tx, password, actor).await? {
+                    Some(password_events) => events = password_events,
+                    None => return Ok(UserChange::OtherPassword),
+                }
+            }
             write_user(tx, &new).await?;
-            let events = self.events_of_change(tx, &old, &new, actor, tokens_until).await?;
+            events.extend(self.events_of_change(tx, &old, &new, actor, tokens_until).await?);
             self.append_events(tx, actor.now, &events).await?;
             Ok(UserChange::Done(new))
         })
@@ -203,28 +214,42 @@ impl Store {
         change: &PasswordChange<'_>,
         actor: &Actor<'_>,
     ) -> Result<bool, DbError> {
-        let id = change.user_id;
         transaction!(self.db, |tx| {
-            let update = sql!(
-                "UPDATE users SET password_hash = ?, password_changes = password_changes + 1, \
-                 updated_at = ? WHERE id = ? AND password_hash = ?"
-            );
-            let query = tx.query(update).bind(change.new_hash).bind(actor.now.micros());
-            if query.bind(id.0).bind(change.old_hash).execute().await? == 0 {
+            let Some(events) = self.replace_hash(tx, change, actor).await? else {
                 return Ok(false);
-            }
-            let all = actor.ending_all(id, "password changed");
-            let ending = EndingSessions { which: change.ending, ..all };
-            let mut events = vec![actor.event(EventType::PasswordChanged, id)];
-            events.extend(end_sessions(tx, &ending).await?);
-            if let Some(strangers) = change.unlocking
-                && self.clear_lockout(tx, id, strangers, actor.now).await? > 0
-            {
-                events.push(actor.event(EventType::AccountUnlocked, id));
-            }
+            };
             self.append_events(tx, actor.now, &events).await?;
             Ok(true)
         })
+    }
+
+    /// Replaces a password, and gives the events of it; `None` where it is another than expected,
+    /// and nothing was written.
+    async fn replace_hash(
+        &self,
+        tx: &mut Tx,
+        change: &PasswordChange<'_>,
+        actor: &Actor<'_>,
+    ) -> Result<Option<Vec<NewEvent>>, DbError> {
+        let id = change.user_id;
+        let update = sql!(
+            "UPDATE users SET password_hash = ?, password_changes = password_changes + 1, \
+             updated_at = ? WHERE id = ? AND password_hash = ?"
+        );
+        let query = tx.query(update).bind(change.new_hash).bind(actor.now.micros());
+        if query.bind(id.0).bind(change.old_hash).execute().await? == 0 {
+            return Ok(None);
+        }
+        let all = actor.ending_all(id, "password changed");
+        let ending = EndingSessions { which: change.ending, ..all };
+        let mut events = vec![actor.event(EventType::PasswordChanged, id)];
+        events.extend(end_sessions(tx, &ending).await?);
+        if let Some(strangers) = change.unlocking
+            && self.clear_lockout(tx, id, strangers, actor.now).await? > 0
+        {
+            events.push(actor.event(EventType::AccountUnlocked, id));
+        }
+        Ok(Some(events))
     }
 }
 

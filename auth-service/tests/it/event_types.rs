@@ -60,7 +60,10 @@ impl House {
 
     async fn update(&self, user: User, path: &str) {
         let update_mask = Some(prost_types::FieldMask { paths: vec![path.to_owned()] });
-        let request = by(&self.root, UpdateUserRequest { user: Some(user), update_mask });
+        let request = by(
+            &self.root,
+            UpdateUserRequest { user: Some(user), update_mask, ..Default::default() },
+        );
         self.service.users().update_user(request).await.expect("changed");
     }
 
@@ -123,7 +126,7 @@ async fn live(house: &mut House, mail: &mut MailServer) {
     house.update(change("", vec![Role::Coach.into()], false), "roles").await;
     house.update(change("", vec![], true), "disabled").await;
     house.update(change("", vec![], false), "disabled").await;
-    let deletion = by(&house.root, DeleteUserRequest { user_id: ann });
+    let deletion = by(&house.root, DeleteUserRequest { user_id: ann, ..Default::default() });
     house.service.users().delete_user(deletion).await.expect("deleted");
 
     let keys = house.operate(&["keys", "list"], "").await;

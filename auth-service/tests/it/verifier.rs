@@ -69,7 +69,8 @@ impl House {
 
     async fn update(&self, root: &str, user: User, path: &str) {
         let update_mask = Some(prost_types::FieldMask { paths: vec![path.to_owned()] });
-        let request = by(root, UpdateUserRequest { user: Some(user), update_mask });
+        let request =
+            by(root, UpdateUserRequest { user: Some(user), update_mask, ..Default::default() });
         self.service.users().update_user(request).await.expect("changed");
     }
 
@@ -114,7 +115,7 @@ on_each_database! {
         auth.change_password(by(&six, request)).await.expect("changed");
         house.ends(&[&five], &[&six, &bob]).await;
 
-        users.delete_user(by(&six, DeleteUserRequest { user_id: 2 })).await.expect("deleted");
+        users.delete_user(by(&six, DeleteUserRequest { user_id: 2, ..Default::default() })).await.expect("deleted");
         house.ends(&[&six], &[&bob]).await;
     }
 
@@ -139,7 +140,7 @@ on_each_database! {
         house.update(&root, disabled, "disabled").await;
         house.ends(&[&ann, &demoted.access_token], &[&root, &bob]).await;
 
-        let delete = by(&root, DeleteUserRequest { user_id: 3 });
+        let delete = by(&root, DeleteUserRequest { user_id: 3, ..Default::default() });
         house.service.users().delete_user(delete).await.expect("deleted");
         house.ends(&[&bob], &[&root]).await;
     }

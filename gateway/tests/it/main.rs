@@ -9,6 +9,7 @@ mod connections;
 mod cors;
 mod document_000;
 mod errors;
+mod families;
 mod floods;
 mod forwarding;
 mod harness;
