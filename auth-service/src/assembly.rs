@@ -165,7 +165,7 @@ impl Assembly {
     pub fn background(self, config: &Config) -> JoinSet<()> {
         let Self { store, schemes, keys, feed, .. } = self;
         let mut background = JoinSet::new();
-        background.spawn(schemes.watch());
+        background.spawn(schemes.watch(feed.moved_in()));
         background.spawn(async move { feed.follow().await });
         background.spawn(async move { match keys.keep().await {} });
         background.spawn(keep_tidy(store, config.clock.clone(), config.event_retention));

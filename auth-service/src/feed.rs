@@ -70,6 +70,7 @@ pub struct Feed {
     clock: Clock,
     known: RwLock<Known>,
     latest: watch::Sender<i64>,
+    moved_in: watch::Sender<i64>,
 }
 
 #[derive(Debug)]
@@ -102,7 +103,8 @@ impl Feed {
             );
         }
         let known = RwLock::new(Known { revocations, sequence, read_at });
-        Ok(Self { store, clock, known, latest: watch::Sender::new(sequence) })
+        let (latest, moved_in) = (watch::Sender::new(sequence), watch::Sender::new(sequence));
+        Ok(Self { store, clock, known, latest, moved_in })
     }
 
     /// Follows the log. Run it for as long as the service runs.
@@ -130,6 +132,9 @@ impl Feed {
             self.add(&events, sequence, is_end.then_some(read_at));
             if !events.is_empty() {
                 self.latest.send_replace(sequence);
+            }
+            if events.iter().any(has_moved_in) {
+                self.moved_in.send_replace(sequence);
             }
             if is_end {
                 return Ok(());
@@ -176,6 +181,16 @@ impl Feed {
     pub fn latest(&self) -> watch::Receiver<i64> {
         self.latest.subscribe()
     }
+
+    /// Tells when accounts were made that nobody has registered: their password hashes may be of
+    /// any kind.
+    pub fn moved_in(&self) -> watch::Receiver<i64> {
+        self.moved_in.subscribe()
+    }
+}
+
+fn has_moved_in(event: &Event) -> bool {
+    event.details.event_type == EventType::Registered && event.details.actor_id.is_none()
 }
 
 fn revocation(event: &Event) -> Option<Revocation> {

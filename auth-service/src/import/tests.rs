@@ -10,6 +10,7 @@ use tonic::{Code, Status, transport::Channel};
 use super::*;
 use crate::{
     Config, PasswordSettings,
+    feed::Feed,
     model::{EventType, Identifier, Role, Roles, User},
     serve,
 };
@@ -124,6 +125,17 @@ async fn start(database: &TestDatabase) -> AuthServiceClient<Channel> {
 }
 
 on_each_database! {
+    async fn a_running_replica_hears_of_it_without_a_sign_in(database) {
+        let feed = Feed::open(store(&database).await, ManualClock::default().clock()).await;
+        let feed = feed.expect("opened");
+        let mut moved_in = feed.moved_in();
+        run(&database, "users.csv", &numbered(0..1), |_| {}).await.0.expect("imported");
+        tokio::select! {
+            () = feed.follow() => unreachable!("it never ends"),
+            heard = moved_in.changed() => heard.expect("heard"),
+        }
+    }
+
     async fn every_format_signs_in_and_has_a_hash_of_ours_from_then_on(database) {
         let rows = SAMPLES.iter().enumerate();
         let text = rows.fold(String::from("username,password_hash\n"), |mut text, (number, one)| {

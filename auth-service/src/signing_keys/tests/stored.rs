@@ -3,7 +3,7 @@
 use auth_client::Algorithm;
 use service_kit::{on_each_database, secret::SecretKey, sql, testing::ManualClock};
 
-use super::{POLICY, Replica, SECRET, TOKEN_TTL, keeper, open};
+use super::{POLICY, Replica, SECRET, TOKEN_TTL, keeper, open, rules};
 use crate::{
     model::KeyState,
     signing_keys::{KeyPolicy, KeyRing, PURPOSE, SigningKeys, pair::KeyPair},
