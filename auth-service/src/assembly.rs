@@ -138,7 +138,7 @@ impl Assembly {
             password_policy: self.password_policy.clone(),
         };
         let events = EventApi {
-            events: Events::new(self.store.clone()),
+            events: Events::new(self.store.clone(), self.feed.clone()),
             sessions: self.sessions.clone(),
             feed: self.feed.clone(),
             service_tokens: config.service_tokens.clone(),
