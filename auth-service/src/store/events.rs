@@ -225,16 +225,18 @@ mod tests {
     /// In seconds, in the order of their numbers: times run apart by up to a minute.
     const TIMES: [i64; 10] = [0, 50, 10, 200, 150, 190, 400, 350, 401, 1000];
 
+    async fn append(store: &Store, time: Timestamp) -> Result<(), DbError> {
+        let event = NewEvent::new(EventType::KeyRotated, None);
+        transaction!(store.db, |tx| {
+            store.append_events(tx, time, std::slice::from_ref(&event)).await
+        })
+    }
+
     on_each_database! {
         async fn a_time_filter_finds_all_that_happened_then_whatever_their_order(database) {
             let store = Store::new(database.open(MIGRATIONS).await);
-            let event = NewEvent::new(EventType::KeyRotated, None);
             for time in TIMES {
-                let time = Timestamp::from_seconds(time);
-                let written: Result<(), DbError> = transaction!(store.db, |tx| {
-                    store.append_events(tx, time, std::slice::from_ref(&event)).await
-                });
-                written.expect("written");
+                append(&store, Timestamp::from_seconds(time)).await.expect("written");
             }
             let page = Page::parse(100, "").expect("a page");
             for after in (0..=1100).step_by(50) {
