@@ -93,6 +93,9 @@ pub enum Error {
     /// Others changed the same thing at the same time, again and again.
     #[error("others changed the same at the same time")]
     Contended,
+    /// The signing keys could not be looked at.
+    #[error("the signing keys cannot be read")]
+    KeysUnknown,
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbError),
@@ -152,6 +155,10 @@ impl From<Error> for Rejection {
                 let message = "the database cannot be reached";
                 Rejection::new(Code::Unavailable, DOMAIN, "DATABASE_UNAVAILABLE", message)
                     .retry_after(RETRY_PAUSE)
+            }
+            // Whoever looked in vain has told why.
+            Error::KeysUnknown => {
+                refuse(Code::Unavailable, "DATABASE_UNAVAILABLE").retry_after(RETRY_PAUSE)
             }
             Error::Database(_) | Error::Internal(_) => {
                 tracing::error!(%error, "a request failed");

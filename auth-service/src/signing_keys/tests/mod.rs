@@ -18,6 +18,7 @@ use super::{
     plan::{KEYS_MAX, PUBLISH_LEAD, RETIRED_SLACK, rotation_age, upkeep},
 };
 use crate::{
+    error::Error,
     model::{ClientInfo, EventType, KeyState, Roles, Session, User, UserId},
     store::{MIGRATIONS, SigningKeyRow, Store},
     tokens::TokenIssuer,
@@ -248,6 +249,16 @@ on_each_database! {
         let version = two.keys.ring().version();
         assert!(!two.accepts(&unknown).await);
         assert_eq!(two.keys.ring().version(), version);
+    }
+
+    async fn while_the_database_is_away_a_crowd_looks_once(database) {
+        let (db, clock) = open(&database).await;
+        let replica = Replica::start(&db, &clock, POLICY).await;
+        db.close().await;
+        let looks = futures_util::future::join_all((0..1000).map(|_| replica.keys.refresh())).await;
+        // One for those who came before it began; the rest share what it found.
+        let own = looks.iter().filter(|look| !matches!(look, Err(Error::KeysUnknown))).count();
+        assert!(looks.iter().all(Result::is_err) && own <= 2, "{own} of {} looked", looks.len());
     }
 
     async fn another_algorithm_signs_once_it_is_known(database) {
