@@ -73,7 +73,7 @@ impl Config {
     /// What the settings say, with the machine's clock and randomness.
     ///
     /// # Errors
-    /// Names the setting whose file or folder cannot be used.
+    /// Names the setting that is out of bounds, or whose file or folder cannot be used.
     pub fn new(
         settings: Settings,
         token_rules: TokenRules,
@@ -88,6 +88,7 @@ impl Config {
             let message = "shorter than ACCESS_TOKEN_TTL: tokens would outlive their session";
             return Err(StartError::setting("REFRESH_TOKEN_TTL", message));
         }
+        settings.passwords.check()?;
         let data_dir = common.create_data_dir()?;
         let secret_key = SecretKey::load(&settings.secret, data_dir, &Entropy::system())?;
         let database = settings.auth_database_url.clone();
