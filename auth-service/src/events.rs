@@ -65,7 +65,10 @@ impl Events {
     /// # Errors
     /// Those of the database.
     pub async fn after(&self, cursor: i64) -> Result<Vec<Event>, Error> {
-        if let Some(events) = self.feed.events_after(cursor, BATCH_MAX as usize) {
+        // The oldest event that is kept is for the database to tell: what is at hand may be older.
+        if cursor > 0
+            && let Some(events) = self.feed.events_after(cursor, BATCH_MAX as usize)
+        {
             return Ok(events);
         }
         Ok(self.store.events_after(cursor, BATCH_MAX.into()).await?)

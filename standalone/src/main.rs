@@ -51,6 +51,7 @@ async fn serve(cli: Cli, shutdown: Shutdown) -> Result<(), StartError> {
     let (auth_in_process, auth) = RpcChannel::in_process();
     let (training_in_process, training) = RpcChannel::in_process();
     let (auth_addr, training_addr) = (cli.auth.auth_addr, cli.training.training_addr);
+    let gateway_addr = cli.gateway.gateway_addr;
 
     // All settings are judged before anything listens.
     let rules = cli.token_rules;
@@ -65,7 +66,7 @@ async fn serve(cli: Cli, shutdown: Shutdown) -> Result<(), StartError> {
 
     let auth_tcp = bind("AUTH_ADDR", auth_addr).await?;
     let training_tcp = bind("TRAINING_ADDR", training_addr).await?;
-    let gateway_tcp = bind("GATEWAY_ADDR", cli.gateway.gateway_addr).await?;
+    let gateway_tcp = bind("GATEWAY_ADDR", gateway_addr).await?;
     let bound = [&gateway_tcp, &auth_tcp, &training_tcp].map(tokio::net::TcpListener::local_addr);
     let auth_listener = Listener::with_in_process(auth_tcp, auth_in_process);
     let training_listener = Listener::with_in_process(training_tcp, training_in_process);

@@ -164,8 +164,9 @@ impl Store {
         Ok((begin.unwrap_or(0), end.unwrap_or(i64::MAX)))
     }
 
-    /// Deletes the events before `end`, about `limit` of them, but for those that still end tokens
-    /// at `now`. Returns how many.
+    /// Deletes events from the oldest on, at most `limit`, up to the first that is not from before
+    /// `end` or still ends tokens at `now`: what is left has no gaps, so that whoever comes back
+    /// with a number can be told whether something is missing. Returns how many.
     ///
     /// # Errors
     /// Those of the database.
@@ -175,13 +176,25 @@ impl Store {
         now: Timestamp,
         limit: i64,
     ) -> Result<u64, DbError> {
-        const OLD: &str = "time < ? AND (revokes_until IS NULL OR revokes_until <= ?)";
-        let first = sql!("SELECT MIN(sequence) AS first FROM events WHERE ", OLD);
-        let row = self.db.read(first).bind(end.micros()).bind(now.micros()).fetch_one().await?;
-        let Some(first) = row.get::<Option<i64>, _>("first")? else { return Ok(0) };
-        let delete = sql!("DELETE FROM events WHERE ", OLD, " AND sequence < ?");
-        let query = self.db.write(delete).bind(end.micros()).bind(now.micros());
-        query.bind(first.saturating_add(limit)).execute().await
+        let Some(first) = self.first_sequence().await? else { return Ok(0) };
+        let beyond = first.saturating_add(limit);
+        let select = sql!(
+            "SELECT MIN(sequence) AS kept FROM events \
+             WHERE sequence < ? AND (time >= ? OR revokes_until > ?)"
+        );
+        let query = self.db.read(select).bind(beyond).bind(end.micros()).bind(now.micros());
+        let kept = query.fetch_one().await?.get::<Option<i64>, _>("kept")?.unwrap_or(beyond);
+        let delete = sql!("DELETE FROM events WHERE sequence < ?");
+        self.db.write(delete).bind(kept).execute().await
+    }
+
+    /// The number of the oldest event that is left.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn first_sequence(&self) -> Result<Option<i64>, DbError> {
+        let select = sql!("SELECT MIN(sequence) AS first FROM events");
+        self.db.read(select).fetch_one().await?.get("first")
     }
 
     /// The number of the last event.
