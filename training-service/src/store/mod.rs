@@ -7,4 +7,7 @@ use service_kit::db::Migrations;
 
 /// The schema, step by step.
 pub(crate) const MIGRATIONS: Migrations =
-    service_kit::migrations!("training": 1 "0001_registrations");
+    service_kit::migrations!("training":
+    1 "0001_registrations",
+    2 "0002_programs",
+);
