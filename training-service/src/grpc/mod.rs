@@ -1,5 +1,10 @@
 //! The handlers of `training.v1`: translate in, call one rule, translate out.
 
+mod programs;
+mod public;
 mod registrations;
+mod times;
 
+pub(crate) use programs::ProgramHandlers;
+pub(crate) use public::PublicMethods;
 pub(crate) use registrations::RegistrationHandlers;
