@@ -77,7 +77,7 @@ impl ProgramService for ProgramHandlers {
         let mut program = program.unwrap_or_default();
         let seen = Etag::given(mem::take(&mut program.etag));
         let paths = update_mask.unwrap_or_default().paths;
-        let (id, changes) = parse_update(program, &paths).map_err(Error::Invalid)?;
+        let (id, changes) = parse_update(&program, &paths).map_err(Error::Invalid)?;
         let program = self.programs.update(&caller, id, &changes, seen.as_ref()).await?;
         Ok(Response::new(UpdateProgramResponse { program: Some(program.into()) }))
     }
@@ -173,7 +173,7 @@ fn parse_details(program: wire::Program) -> Result<ProgramDetails, Vec<Violation
 }
 
 fn parse_update(
-    program: wire::Program,
+    program: &wire::Program,
     paths: &[String],
 ) -> Result<(ProgramId, ProgramChanges), Vec<Violation>> {
     let mut violations = Vec::new();
@@ -183,7 +183,7 @@ fn parse_update(
     }
     let mut changes = ProgramChanges::default();
     for path in paths {
-        if let Err(violation) = parse_change(&program, path, &mut changes) {
+        if let Err(violation) = parse_change(program, path, &mut changes) {
             violations.push(violation);
         }
     }

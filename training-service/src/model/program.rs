@@ -124,6 +124,7 @@ pub(crate) struct NewProgram {
 
 /// What to set of a program; `None` stays as it is.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::option_option, reason = "the inner one is the value: it may be set to none")]
 pub(crate) struct ProgramChanges {
     pub(crate) title: Option<Title>,
     pub(crate) description: Option<Description>,

@@ -4,6 +4,7 @@ use service_kit::{Timestamp, rejection::Violation};
 
 /// Times of one program that fit each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "as in the contract")]
 pub(crate) struct Schedule {
     pub(crate) starts_at: Timestamp,
     /// After `starts_at`.

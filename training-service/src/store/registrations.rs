@@ -121,22 +121,21 @@ pub(crate) async fn list_of_program(
     participation: Participation,
     page: Page,
 ) -> Result<Vec<Registration>, DbError> {
-    // The queue is counted through once, not once for each row.
+    // The queue is counted through once, not once for each row; where NULLs are sorted does not
+    // matter, since they are not counted.
     let statement = sql!(
         "SELECT ",
         COLUMNS,
-        "COALESCE(q.position, 0) AS waitlist_position FROM registrations r \
-         LEFT JOIN (SELECT id, COUNT(*) OVER (ORDER BY waitlist_ticket) AS position \
-         FROM registrations WHERE program_id = ? AND waitlist_ticket IS NOT NULL) q \
-         ON q.id = r.id \
-         WHERE r.program_id = ? AND r.status IN (?, ?) AND r.id > ? ORDER BY r.id LIMIT ?"
+        "r.waitlist_position FROM (SELECT p.*, CASE WHEN waitlist_ticket IS NULL THEN 0 \
+         ELSE COUNT(waitlist_ticket) OVER (ORDER BY waitlist_ticket) END AS waitlist_position \
+         FROM registrations p WHERE program_id = ? AND status IN (?, ?)) r \
+         WHERE r.id > ? ORDER BY r.id LIMIT ?"
     );
     let (first, second) = match participation {
         Participation::Live => (Status::Confirmed, Status::Waitlisted),
         Participation::Only(status) => (status, status),
     };
     db.read(statement)
-        .bind(program_id.0)
         .bind(program_id.0)
         .bind(first.as_str())
         .bind(second.as_str())
