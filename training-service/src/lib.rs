@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `grpc` | the handlers of `training.v1`: translate in, call one rule, translate out |
 //! | `programs`, `registrations` | the rules: what there is to register for, and who gets a seat |
+//! | `departures` | what becomes of the registrations of deleted users |
 //! | `repeats` | how often a call counts |
 //! | `permissions` | who may do what |
 //! | `model` | the values that rules speak of, each valid by its type |
@@ -14,6 +15,7 @@
 //! who calls; then each module in the order above is entered once. A user is an id here and
 //! nothing more: accounts are auth-service's.
 
+mod departures;
 mod error;
 mod grpc;
 mod model;
@@ -43,8 +45,9 @@ use tokio::task::JoinSet;
 use tower::Layer;
 
 use crate::{
+    departures::Departures,
     error::DOMAIN,
-    grpc::{ProgramHandlers, PublicMethods, RegistrationHandlers},
+    grpc::{ProgramHandlers, PublicMethods, RegistrationHandlers, follow_deletions},
     programs::Programs,
     registrations::Registrations,
 };
@@ -81,7 +84,7 @@ pub struct Settings {
 pub struct Config {
     /// The database; brought to the current schema at start.
     pub database: DatabaseUrl,
-    /// The way to auth-service, for its public keys.
+    /// The way to auth-service, for its public keys and events.
     pub auth: RpcChannel,
     /// Which access tokens are accepted.
     pub token_rules: TokenRules,
@@ -128,7 +131,7 @@ pub async fn serve(
     let opening = Box::pin(Db::open(DATABASE_VARIABLE, &config.database, store::MIGRATIONS));
     let Some(db) = shutdown.unless_begun(opening).await.transpose()? else { return Ok(()) };
     let verifier = Verifier::new(
-        config.auth,
+        config.auth.clone(),
         config.token_rules,
         &config.service_tokens,
         config.clock.clone(),
@@ -141,6 +144,8 @@ pub async fn serve(
         let verifier = verifier.clone();
         async move { verifier.run().await }
     });
+    let departures = Departures::new(db.clone(), config.clock.clone());
+    background.spawn(follow_deletions(config.auth, config.service_tokens, departures));
     background.spawn(repeats::keep_few(db.clone(), config.clock));
 
     let registrations = RegistrationServiceServer::new(RegistrationHandlers::new(registrations))

@@ -148,7 +148,7 @@ impl Registrations {
         id: RegistrationId,
     ) -> Result<Registration, Error> {
         let found = self.find_for(caller, Action::CancelRegistration, id).await?;
-        let actor_id = UserId(caller.user_id);
+        let actor_id = Some(UserId(caller.user_id));
         let now = self.clock.now();
         let (cancelled, promoted) = transaction!(self.db, |tx| {
             let promoted = end(tx, &found, actor_id, now).await?;
@@ -174,12 +174,12 @@ async fn why_closed(tx: &mut Tx, id: ProgramId) -> Result<Error, DbError> {
     })
 }
 
-/// Ends a registration, and promotes whoever is next. No event and no promotion where it has
+/// Ends a registration in the name of `actor_id`, or of the machine, and promotes whoever is next. No event and no promotion where it has
 /// ended already.
-async fn end(
+pub(crate) async fn end(
     tx: &mut Tx,
     registration: &Registration,
-    actor_id: UserId,
+    actor_id: Option<UserId>,
     now: Timestamp,
 ) -> Result<Vec<Promoted>, DbError> {
     let Registration { id, user_id, program_id, .. } = *registration;
@@ -201,13 +201,13 @@ async fn end(
         event_type: EventType::RegistrationCancelled,
         program_id,
         registration: Some((id, user_id)),
-        actor_id: Some(actor_id),
+        actor_id,
     };
     events::append(tx, now, event).await?;
     let Some(program_id) = program_id else { return Ok(Vec::new()) };
     match programs::find_in(tx, program_id).await? {
         Some(program) if program.status == ProgramStatus::Active => {
-            seats::promote(tx, &program, Some(actor_id), now).await
+            seats::promote(tx, &program, actor_id, now).await
         }
         _ => Ok(Vec::new()),
     }

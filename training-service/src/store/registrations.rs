@@ -91,6 +91,22 @@ pub(crate) async fn is_registered(
     Ok(query.bind(Status::Cancelled.as_str()).fetch_optional().await?.is_some())
 }
 
+/// The user's registrations that have not ended, oldest first, at most `limit`.
+pub(crate) async fn live_of(
+    db: &Db,
+    user_id: UserId,
+    limit: i64,
+) -> Result<Vec<Registration>, DbError> {
+    let statement = sql!(
+        "SELECT ",
+        COLUMNS,
+        POSITION,
+        " FROM registrations r WHERE r.user_id = ? AND r.status <> ? ORDER BY r.id LIMIT ?"
+    );
+    let query = db.read(statement).bind(user_id.0).bind(Status::Cancelled.as_str()).bind(limit);
+    query.fetch_all().await?.iter().map(registration).collect()
+}
+
 /// The user's registrations on `page`, oldest first, and one more if there is one.
 pub(crate) async fn list(
     db: &Db,

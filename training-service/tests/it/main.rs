@@ -6,6 +6,7 @@ mod access;
 mod announcing;
 mod auth_peer;
 mod creating;
+mod departures;
 mod limits;
 mod listing;
 mod never_oversold;
