@@ -71,7 +71,7 @@ pub(crate) struct Members {
 impl Members {
     /// A string; empty where it is absent or null.
     pub(crate) fn text(&mut self, name: &'static str) -> String {
-        match self.left.remove(name) {
+        match self.take(name) {
             Some(Value::String(text)) => text,
             None | Some(Value::Null) => String::new(),
             Some(_) => {
@@ -101,13 +101,19 @@ impl Members {
 
     /// An integer; 0 where it is absent or null. `1.0` and `"1"` are none.
     pub(crate) fn integer(&mut self, name: &'static str) -> i64 {
-        match self.left.remove(name) {
+        match self.take(name) {
             None | Some(Value::Null) => 0,
             Some(value) => value.as_i64().unwrap_or_else(|| {
                 self.wrong_type(name, "an integer of 64 bits");
                 0
             }),
         }
+    }
+
+    fn take(&mut self, name: &'static str) -> Option<Value> {
+        #[cfg(test)]
+        asked::note(name);
+        self.left.remove(name)
     }
 
     fn wrong_type(&mut self, name: &'static str, wanted: &str) {
@@ -145,6 +151,25 @@ fn is_json(headers: &HeaderMap) -> bool {
         .all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
     is_plain
         && (subtype == "json" || subtype.strip_suffix("+json").is_some_and(|it| !it.is_empty()))
+}
+
+/// Which members the handlers of this thread asked for, to be held against the description.
+#[cfg(test)]
+pub(crate) mod asked {
+    use std::{cell::RefCell, collections::BTreeSet};
+
+    thread_local! {
+        static NAMES: RefCell<BTreeSet<&'static str>> = RefCell::default();
+    }
+
+    pub(super) fn note(name: &'static str) {
+        NAMES.with_borrow_mut(|names| names.insert(name));
+    }
+
+    /// Those since the last time.
+    pub(crate) fn since() -> BTreeSet<&'static str> {
+        NAMES.take()
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@
 //! | `upstream` | a call to a service on behalf of an HTTP request |
 //! | `problem` | errors: the one place where a `Status` becomes an HTTP answer |
 //! | `resources`, `times` | users and registrations as JSON shows them |
+//! | `openapi` | the description of the routes, of which `/docs` is a reader |
 //! | `routes` | one file for each family of routes |
 //!
 //! A new route is a handler of about ten lines in its family's file: read the members, build the
@@ -24,6 +25,7 @@ mod connections;
 mod edge;
 mod fields;
 pub mod limits;
+mod openapi;
 mod paging;
 mod problem;
 mod request_id;

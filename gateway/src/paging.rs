@@ -4,6 +4,10 @@ use axum::extract::FromRequestParts;
 use form_urlencoded::Serializer;
 use http::{HeaderValue, request::Parts};
 use service_kit::rejection::Violation;
+use utoipa::{
+    IntoParams,
+    openapi::schema::{Object, ObjectBuilder, Type},
+};
 
 use crate::{
     Gateway,
@@ -11,10 +15,14 @@ use crate::{
 };
 
 /// The page that a client asks for; absent and empty parameters ask for none.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Paging {
+    /// How many at most: 0 means 50, more than 1000 means 1000.
+    #[param(schema_with = described_page_size)]
     pub(crate) page_size: Option<i32>,
-    /// Empty where none is asked for.
+    /// Out of the `Link` of the page before; empty for the first page.
+    #[param(required = false)]
     pub(crate) page_token: String,
 }
 
@@ -30,6 +38,11 @@ impl Paging {
         }
         Ok(paging)
     }
+}
+
+/// Without a format, as that would be a limit.
+fn described_page_size() -> Object {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).examples([50]).build()
 }
 
 /// An integer of any length: one too large is coerced later on, one below 0 refused (AIP-158).

@@ -4,14 +4,12 @@
 //! stable as the code, not the address of a page. `title` is the code in words. `message` and
 //! `error` both hold the text that the documents of old promise, `detail` the same.
 
+mod body;
 mod status;
 
 use std::{borrow::Cow, time::Duration};
 
-use axum::{
-    body::Body,
-    response::{IntoResponse, Response},
-};
+use axum::response::{IntoResponse, Response};
 use http::{
     HeaderValue, StatusCode,
     header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
@@ -20,6 +18,7 @@ use serde_json::json;
 use service_kit::rejection::{self, Violation};
 
 use crate::request_id::RequestId;
+pub(crate) use body::Body;
 pub(crate) use status::Wording;
 
 /// What a client is told to wait where the service does not say.
@@ -92,30 +91,11 @@ impl Problem {
 
     /// Gives `response`, which has this problem's status, its body.
     pub(crate) fn write(&self, request_id: &RequestId, response: &mut Response) {
-        let mut members = json!({
-            "type": format!("/problems/{}", self.code.to_ascii_lowercase().replace('_', "-")),
-            "title": in_words(&self.code),
-            "status": self.status.as_u16(),
-            "detail": self.text,
-            "code": self.code,
-            "message": self.text,
-            "error": self.text,
-            "request_id": request_id.as_str(),
-        });
-        if self.status == StatusCode::BAD_REQUEST {
-            let errors = self.violations.iter().map(|violation| {
-                json!({
-                    "field": violation.field,
-                    "code": violation.reason,
-                    "message": violation.description,
-                })
-            });
-            members["errors"] = errors.collect();
-        }
-        if self.code.starts_with("TOKEN_") {
-            members["msg"] = json!(self.text);
-        }
-        *response.body_mut() = Body::from(members.to_string());
+        let status = self.status.as_u16();
+        let body = Body::new(status, &self.code, &self.text, request_id.as_str());
+        let bad_input = self.status == StatusCode::BAD_REQUEST;
+        let body = if bad_input { body.listing(&self.violations) } else { body };
+        *response.body_mut() = axum::body::Body::from(json!(body).to_string());
         let headers = response.headers_mut();
         headers.remove(CONTENT_LENGTH);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -1,22 +1,27 @@
 //! `/auth/...`: accounts and signing in, as document 000 has them.
 
-use axum::{Json, Router, routing::post};
+use axum::Json;
 use http::StatusCode;
 use proto::auth::v1::{LoginRequest, RegisterRequest};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Gateway,
     fields::Fields,
+    openapi::{
+        ACCOUNTS,
+        bodies::{LoginByEmail, Register},
+        refusals::{Conflict, Locked, Unauthorized},
+    },
     problem::{Problem, Wording},
     resources::User,
     upstream::{Call, given},
 };
 
-pub(super) fn routes() -> Router<Gateway> {
-    Router::new()
-        .route("/auth/register_user", post(register_user))
-        .route("/auth/login", post(login))
+pub(super) fn routes() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new().routes(routes!(register_user)).routes(routes!(login))
 }
 
 const REGISTER: Wording =
@@ -28,12 +33,21 @@ const LOGIN: Wording = Wording {
     members: &[("identifier", "email")],
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Registered {
+    #[schema(example = "User registered successfully")]
     message: &'static str,
     user: User,
 }
 
+/// Makes an account.
+#[utoipa::path(
+    post,
+    path = "/auth/register_user",
+    tag = ACCOUNTS,
+    request_body = Register,
+    responses((status = 201, description = "The account is made.", body = Registered), Conflict)
+)]
 async fn register_user(
     call: Call,
     body: Fields,
@@ -49,17 +63,35 @@ async fn register_user(
     Ok((StatusCode::CREATED, Json(Registered { message: "User registered successfully", user })))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct LoggedIn {
+    #[schema(example = "Login successful")]
     message: &'static str,
+    /// A JWT (RFC 9068), sent as `Authorization: Bearer ...`.
+    #[schema(example = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl")]
     access_token: String,
+    /// Opaque; good for one refresh.
     refresh_token: String,
+    #[schema(example = "Bearer")]
     token_type: String,
-    /// In seconds.
+    /// The lifetime of the access token in seconds.
+    #[schema(example = 900)]
     expires_in: i64,
     user: User,
 }
 
+/// Signs in with the e-mail address.
+#[utoipa::path(
+    post,
+    path = "/auth/login",
+    tag = ACCOUNTS,
+    request_body = LoginByEmail,
+    responses(
+        (status = 200, description = "The tokens of a new session.", body = LoggedIn),
+        Unauthorized,
+        Locked,
+    )
+)]
 async fn login(call: Call, body: Fields) -> Result<Json<LoggedIn>, Problem> {
     let request = body.read(&LOGIN, |body| LoginRequest {
         identifier: body.required("email"),

@@ -1,19 +1,122 @@
 //! The routes, one file for each family.
 
+mod docs;
 mod document_000;
 mod health;
 mod registrations;
 
 use axum::{Router, middleware::from_fn_with_state};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Gateway, edge};
+use crate::{Gateway, edge, openapi};
 
 /// Every route, with the edge around them.
 pub(crate) fn router(gateway: &Gateway) -> Router {
-    let routes = Router::new()
+    let admitted =
+        limited().layer(from_fn_with_state(gateway.clone(), edge::admit)).merge(health::routes());
+    let (routes, _) = admitted.split_for_parts();
+    edge::around(routes, gateway)
+}
+
+/// The description of every route.
+pub(crate) fn document() -> OpenApi {
+    let routes = OpenApiRouter::with_openapi(openapi::empty()).merge(limited());
+    let mut document = routes.merge(health::routes()).into_openapi();
+    openapi::complete(&mut document);
+    document
+}
+
+/// The routes that are refused where too much is in flight.
+fn limited() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new()
         .merge(document_000::routes())
         .merge(registrations::routes())
-        .layer(from_fn_with_state(gateway.clone(), edge::admit))
-        .merge(health::routes());
-    edge::around(routes, gateway)
+        .merge(docs::routes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use axum::{
+        body::{Body, to_bytes},
+        extract::Request,
+    };
+    use serde_json::{Value, json};
+    use service_kit::channel::RpcChannel;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::{Config, fields::asked, upstream::ClientAddress};
+
+    type Names<'a> = BTreeSet<&'a str>;
+
+    fn names<'a>(members: impl IntoIterator<Item = &'a Value>) -> Names<'a> {
+        members.into_iter().filter_map(Value::as_str).collect()
+    }
+
+    /// The `errors` of what the route answers.
+    async fn errors(method: &str, path: &str, body: Value) -> Vec<Value> {
+        let (_, nowhere) = RpcChannel::in_process();
+        let router = router(&Gateway::new(Config::new(nowhere.clone(), nowhere)));
+        let request = Request::builder().method(method).uri(path.replace(['{', '}'], ""));
+        let mut request = request
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_string()))
+            .expect("a request");
+        let client = ClientAddress::from(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
+        request.extensions_mut().insert(client);
+        let Ok(answer) = router.oneshot(request).await;
+        let body = to_bytes(answer.into_body(), 100_000).await.expect("a body");
+        let problem: Value = serde_json::from_slice(&body).expect("JSON");
+        problem["errors"].as_array().unwrap_or_else(|| panic!("{path}: {problem}")).clone()
+    }
+
+    /// Gives every member in turn a type that none has. What is told about it, and about the
+    /// others, is what the description says.
+    #[tokio::test]
+    async fn handlers_read_the_members_that_are_described() {
+        let mut document = document();
+        let described = json!(document);
+        let mut bodies = 0;
+        for (path, item) in &mut document.paths.paths {
+            for (method, operation) in openapi::operations(item) {
+                let operation = json!(operation);
+                let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+                let Some(name) = schema["$ref"].as_str() else { continue };
+                let schema = described.pointer(name.trim_start_matches('#')).expect("a schema");
+                let object = schema.pointer("/allOf/0").unwrap_or(schema);
+                let members = object["properties"].as_object().expect("an object");
+                let members: Names = members.keys().map(String::as_str).collect();
+                let required = names(object["required"].as_array().into_iter().flatten());
+                let sets = schema.pointer("/allOf/1/anyOf").and_then(Value::as_array);
+                let either =
+                    sets.into_iter().flatten().filter_map(|set| set["required"].as_array());
+                let either = names(either.flatten());
+
+                for member in &members {
+                    asked::since();
+                    let errors = errors(method, path, json!({ *member: [[]] })).await;
+                    let told = |code: &str| {
+                        names(errors.iter().filter(|it| it["code"] == code).map(|it| &it["field"]))
+                    };
+                    let this = Names::from([*member]);
+                    assert_eq!(told("INVALID_TYPE"), this, "{method} {path}");
+                    let missing = told("REQUIRED");
+                    assert!(
+                        missing.is_superset(&(&required - &this)),
+                        "{method} {path}: {errors:?}"
+                    );
+                    assert!(
+                        missing.is_subset(&(&required | &either)),
+                        "{method} {path}: {errors:?}"
+                    );
+                    assert!(asked::since().is_subset(&members), "{method} {path}");
+                }
+                bodies += 1;
+            }
+        }
+        assert!(bodies > 2, "only {bodies} bodies are described");
+    }
 }

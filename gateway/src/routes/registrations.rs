@@ -1,17 +1,23 @@
 //! `/registrations`: one's own places in training.
 
 use axum::{
-    Json, Router,
+    Json,
     response::{IntoResponse, Response},
-    routing::get,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header::LINK};
 use proto::training::v1::{CreateRegistrationRequest, ListRegistrationsRequest};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Gateway,
     fields::{Fields, Members},
+    openapi::{
+        REGISTRATIONS,
+        bodies::CreateRegistration,
+        refusals::{Conflict, NotFound},
+    },
     paging::{Paging, link_to_next},
     problem::{Problem, Wording},
     resources::Registration,
@@ -22,8 +28,8 @@ use crate::{
 const PAGES_MAX: usize = 10;
 const PAGE_SIZE: i32 = 1000;
 
-pub(super) fn routes() -> Router<Gateway> {
-    Router::new().route("/registrations", get(list).post(create))
+pub(super) fn routes() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new().routes(routes!(list, create))
 }
 
 const CREATE: Wording = Wording {
@@ -32,12 +38,30 @@ const CREATE: Wording = Wording {
     members: &[("request_id", "Idempotency-Key")],
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewRegistration)]
 struct Created {
+    #[schema(example = "Registration successful")]
     message: &'static str,
     registration: Registration,
 }
 
+/// Registers for training: in a program, or outside of any.
+#[utoipa::path(
+    post,
+    path = "/registrations",
+    tag = REGISTRATIONS,
+    security(("bearer" = [])),
+    params(
+        (
+            "Idempotency-Key" = Option<String>, Header, max_length = 64, pattern = "^[ -~]*$",
+            description = "Makes the request repeatable: the same key within 24 hours gives the \
+                           same registration.",
+        ),
+    ),
+    request_body = CreateRegistration,
+    responses((status = 201, description = "The registration.", body = Created), NotFound, Conflict)
+)]
 async fn create(
     call: Call,
     headers: HeaderMap,
@@ -67,6 +91,20 @@ fn idempotency_key(headers: &HeaderMap) -> String {
     String::from_utf8_lossy(key).into_owned()
 }
 
+/// One's own registrations, oldest first: all of them, or a page.
+#[utoipa::path(
+    get,
+    path = "/registrations",
+    tag = REGISTRATIONS,
+    security(("bearer" = [])),
+    params(Paging),
+    responses((
+        status = 200,
+        description = "The registrations.",
+        body = [Registration],
+        headers(("Link" = Option<String>, description = "The next page (`rel=next`, RFC 8288)."))
+    ))
+)]
 async fn list(call: Call, paging: Paging) -> Result<Response, Problem> {
     let (pages_max, page_size, mut page_token) = if paging == Paging::default() {
         (PAGES_MAX, Some(PAGE_SIZE), String::new())

@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that lacks a part fails")]
 
 mod connections;
+mod docs;
 mod document_000;
 mod errors;
 mod forwarding;
