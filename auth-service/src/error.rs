@@ -48,6 +48,9 @@ pub enum Error {
     /// A refresh token that was used before: its session has been ended.
     #[error("the refresh token was used before; its session has been ended")]
     RefreshTokenReused,
+    /// A logout token that was not made here, or whose session has ended.
+    #[error("the logout token is not valid")]
+    LogoutTokenInvalid,
     /// Only administrators may do that.
     #[error("this needs the role admin")]
     RoleRequired,
@@ -116,6 +119,7 @@ impl From<Error> for Rejection {
             Error::RefreshTokenInvalid => refuse(Code::Unauthenticated, "REFRESH_TOKEN_INVALID"),
             Error::RefreshTokenExpired => refuse(Code::Unauthenticated, "REFRESH_TOKEN_EXPIRED"),
             Error::RefreshTokenReused => refuse(Code::Unauthenticated, "REFRESH_TOKEN_REUSED"),
+            Error::LogoutTokenInvalid => refuse(Code::Unauthenticated, "LOGOUT_TOKEN_INVALID"),
             Error::RoleRequired => refuse(Code::PermissionDenied, "ROLE_REQUIRED"),
             Error::NotOwner => refuse(Code::PermissionDenied, "NOT_OWNER"),
             Error::ServiceTokenRequired => refuse(Code::PermissionDenied, "SERVICE_TOKEN_REQUIRED"),

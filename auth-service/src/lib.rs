@@ -382,13 +382,14 @@ pub async fn serve(
         accounts: Accounts::new(store.clone(), passwords, lockout.addresses.clone(), clock.clone()),
         sessions: sessions.clone(),
         keys: keys.clone(),
-        password_policy,
+        password_policy: password_policy.clone(),
         password_resets: password_resets.clone(),
         feed: feed.clone(),
         service_tokens: config.service_tokens.clone(),
         watchers: watchers.clone(),
     };
-    let users = UserApi { users: config.users(store.clone()), sessions: sessions.clone() };
+    let users =
+        UserApi { users: config.users(store.clone()), sessions: sessions.clone(), password_policy };
     let events = EventApi {
         events: Events::new(store.clone()),
         sessions,

@@ -14,7 +14,7 @@ use crate::{
     },
     passwords::{Passwords, Verified},
     signing_keys::SigningKeys,
-    store::{Actor, EndedSessions, EndingSessions, Store},
+    store::{Actor, EndedSessions, EndingSessions, PasswordChange, Store},
     tokens::{RefreshToken, TokenIssuer, TokenPair},
 };
 
@@ -79,6 +79,8 @@ pub struct SignedIn {
     pub tokens: TokenPair,
     /// By which the device is told from strangers next time.
     pub device_token: String,
+    /// What ends the session, and does nothing else.
+    pub logout_token: String,
 }
 
 /// Whether a password was the right one.
@@ -133,9 +135,11 @@ impl Sessions {
         // Before the session: one that was locked meanwhile must not begin.
         attempt.succeeded().await?;
         let user_id = known.user.id;
-        let (user, tokens) = self.begin(known, &identifier, &password, client).await?;
         let device_token = self.lockout.device_token(user_id, device_token);
-        Ok(SignedIn { user, tokens, device_token })
+        let (user, session) = self.begin(known, &identifier, &password, client).await?;
+        let tokens = self.issuer.issue(&user, &session, &self.keys.active())?;
+        let logout_token = self.issuer.logout_token(&session.id);
+        Ok(SignedIn { user, tokens, device_token, logout_token })
     }
 
     /// Whether `password` is the one that was found.
@@ -168,14 +172,13 @@ impl Sessions {
         identifier: &Identifier,
         password: &Password,
         client: ClientInfo,
-    ) -> Result<(User, TokenPair), Error> {
+    ) -> Result<(User, Session), Error> {
         for _ in 0..LOGIN_TRIES_MAX {
             let Known { user, stored, new_hash } = known;
             let session = self.new_session(user.id, client.clone());
             let new_hash = new_hash.as_deref();
             if self.store.begin_session(&session, &stored, new_hash, SESSIONS_MAX).await? {
-                let tokens = self.issuer.issue(&user, &session, &self.keys.active())?;
-                return Ok((user, tokens));
+                return Ok((user, session));
             }
             let found = self.store.credentials(identifier).await?;
             let Recognized::Known(again) = self.recognize(found, password).await? else {
@@ -285,11 +288,28 @@ impl Sessions {
         client: &ClientInfo,
     ) -> Result<(), Error> {
         let token = self.issuer.read_refresh_token(token).ok_or(Error::RefreshTokenInvalid)?;
-        let found = self.store.session(&token.session_id).await?;
-        let (session, user) = found.ok_or(Error::RefreshTokenInvalid)?;
+        self.sign_out(&token.session_id, client).await?.ok_or(Error::RefreshTokenInvalid)
+    }
+
+    /// Ends the session that a logout token belongs to.
+    ///
+    /// # Errors
+    /// [`Error::LogoutTokenInvalid`] where there is none.
+    pub async fn logout_by_logout_token(
+        &self,
+        token: &str,
+        client: &ClientInfo,
+    ) -> Result<(), Error> {
+        let session_id = self.issuer.read_logout_token(token).ok_or(Error::LogoutTokenInvalid)?;
+        self.sign_out(session_id, client).await?.ok_or(Error::LogoutTokenInvalid)
+    }
+
+    /// Ends a session in the name of its user; `None` where there is none.
+    async fn sign_out(&self, session_id: &str, client: &ClientInfo) -> Result<Option<()>, Error> {
+        let Some((session, user)) = self.store.session(session_id).await? else { return Ok(None) };
         let which = EndedSessions::One(&session.id);
-        self.end(user.id, which, user.id, client, "signed out").await?;
-        Ok(())
+        let ended = self.end(user.id, which, user.id, client, "signed out").await?;
+        Ok((ended > 0).then_some(()))
     }
 
     /// Ends sessions of a user; returns how many there were.
@@ -327,6 +347,49 @@ impl Sessions {
         client: &ClientInfo,
     ) -> Result<(), Error> {
         let id = UserId(caller.user_id);
+        let PasswordChange { old_hash, new_hash } =
+            self.prepare_password(caller, id, current, new, client).await?;
+        let others = EndedSessions::AllBut(&caller.session_id);
+        let actor = Actor { id: Some(id), client_address: &client.address, now: self.clock.now() };
+        if !self.store.change_password(id, &old_hash, &new_hash, others, &actor).await? {
+            // Changed by someone else meanwhile: it was not the password any more.
+            return Err(Error::InvalidCredentials);
+        }
+        Ok(())
+    }
+
+    /// What replaces the password of `id`.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`] where that is not the caller, and those of
+    /// [`Sessions::confirm_password`].
+    pub async fn prepare_password(
+        &self,
+        caller: &Caller,
+        id: UserId,
+        current: Password,
+        new: Password,
+        client: &ClientInfo,
+    ) -> Result<PasswordChange, Error> {
+        if id != UserId(caller.user_id) {
+            return Err(Error::NotOwner);
+        }
+        let old_hash = self.confirm_password(caller, current, client).await?;
+        let new_hash = self.passwords.hash(new).await?;
+        Ok(PasswordChange { old_hash, new_hash })
+    }
+
+    /// Asks whether `current` is the caller's password: its hash.
+    ///
+    /// # Errors
+    /// [`Error::InvalidCredentials`] where it is not, which counts as a failure.
+    pub async fn confirm_password(
+        &self,
+        caller: &Caller,
+        current: Password,
+        client: &ClientInfo,
+    ) -> Result<String, Error> {
+        let id = UserId(caller.user_id);
         let stored = self.store.password_hash(id).await?.ok_or(Error::InvalidCredentials)?;
         // Counted for this session: whoever locks strangers out does not keep the owner from it.
         let device_id = caller.session_id.clone();
@@ -340,14 +403,7 @@ impl Sessions {
                 return Err(error);
             }
         }
-        let hash = self.passwords.hash(new).await?;
-        let others = EndedSessions::AllBut(&caller.session_id);
-        let actor = Actor { id: Some(id), client_address: &client.address, now: self.clock.now() };
-        if !self.store.change_password(id, &stored, &hash, others, &actor).await? {
-            // Changed by someone else meanwhile: it was not the password any more.
-            return Err(Error::InvalidCredentials);
-        }
-        Ok(())
+        Ok(stored)
     }
 
     /// Judges an access token against the database: nothing is more up to date.

@@ -10,7 +10,7 @@ use crate::{
     lockout::Lockout,
     model::{ClientInfo, Session, User, UserChanges, UserId},
     permissions::{Action, check},
-    store::{Actor, EndedSessions, EndingSessions, Store, UserChange},
+    store::{Actor, EndedSessions, EndingSessions, PasswordChange, Store, UserChange},
 };
 
 /// How much later than a change of roles a token with the old ones may still be issued, by a
@@ -100,16 +100,18 @@ impl Users {
         Ok((users, next))
     }
 
-    /// Changes an account; `None` is the caller's own.
+    /// Changes an account; `None` is the caller's own. A new password, which is the caller's, ends
+    /// all other sessions. All of it is done, or nothing.
     ///
     /// # Errors
     /// [`Error::UsernameTaken`], [`Error::EmailTaken`], [`Error::LastAdmin`], and those of
-    /// [`Users::get`].
+    /// [`Users::get`]; [`Error::InvalidCredentials`] where the password was changed meanwhile.
     pub async fn update(
         &self,
         caller: &Caller,
         id: Option<UserId>,
         changes: &UserChanges,
+        password: Option<&PasswordChange>,
         client: &ClientInfo,
     ) -> Result<User, Error> {
         let id = id.unwrap_or(UserId(caller.user_id));
@@ -124,31 +126,41 @@ impl Users {
                 check(caller, action, Some(id))?;
             }
         }
-        self.change(id, changes, Some(UserId(caller.user_id)), client).await?;
+        let password = password.map(|one| (one, EndedSessions::AllBut(&caller.session_id)));
+        let actor = Actor {
+            id: Some(UserId(caller.user_id)),
+            client_address: &client.address,
+            now: self.clock.now(),
+        };
+        self.store_changes(id, changes, password, &actor).await?;
         self.shown(id).await
     }
 
-    /// Changes an account in the name of `actor`, without asking whether it may.
+    /// Changes an account in the name of the operator.
     ///
     /// # Errors
     /// As [`Users::update`].
-    pub async fn change(
+    pub async fn change(&self, id: UserId, changes: &UserChanges) -> Result<User, Error> {
+        let actor = Actor { id: None, client_address: "", now: self.clock.now() };
+        self.store_changes(id, changes, None, &actor).await
+    }
+
+    async fn store_changes(
         &self,
         id: UserId,
         changes: &UserChanges,
-        actor_id: Option<UserId>,
-        client: &ClientInfo,
+        password: Option<(&PasswordChange, EndedSessions<'_>)>,
+        actor: &Actor<'_>,
     ) -> Result<User, Error> {
-        let now = self.clock.now();
-        let actor = Actor { id: actor_id, client_address: &client.address, now };
         // As long as any replica issues them, whose settings may be others than ours.
         let token_ttl = self.store.longest_token_ttl().await?.unwrap_or_default();
-        let tokens_until = now + token_ttl.max(self.access_token_ttl) + CHANGE_SLACK;
-        match self.store.update_user(id, changes, &actor, tokens_until).await {
+        let tokens_until = actor.now + token_ttl.max(self.access_token_ttl) + CHANGE_SLACK;
+        match self.store.update_user(id, changes, password, actor, tokens_until).await {
             Ok(UserChange::Done(user)) => Ok(user),
             Ok(UserChange::NotFound) => Err(Error::UserNotFound),
             Ok(UserChange::LastAdmin) => Err(Error::LastAdmin),
             Ok(UserChange::Nameless) => Err(Error::Nameless),
+            Ok(UserChange::OtherPassword) => Err(Error::InvalidCredentials),
             Err(error) if error.violated() == Some(Constraint::Unique) => {
                 let username = changes.username.as_ref().and_then(Option::as_ref);
                 let email = changes.email.as_ref().and_then(Option::as_ref);
@@ -164,17 +176,18 @@ impl Users {
         }
     }
 
-    /// Deletes an account and ends its sessions.
+    /// Deletes an account and ends its sessions. `action` is one of deleting.
     ///
     /// # Errors
     /// [`Error::LastAdmin`], and those of [`Users::get`].
     pub async fn delete(
         &self,
         caller: &Caller,
+        action: Action,
         id: UserId,
         client: &ClientInfo,
     ) -> Result<(), Error> {
-        check(caller, Action::DeleteUser, Some(id))?;
+        check(caller, action, Some(id))?;
         let actor = Actor {
             id: Some(UserId(caller.user_id)),
             client_address: &client.address,
@@ -182,8 +195,8 @@ impl Users {
         };
         match self.store.delete_user(id, &actor).await? {
             UserChange::Done(()) => Ok(()),
-            UserChange::NotFound | UserChange::Nameless => Err(Error::UserNotFound),
             UserChange::LastAdmin => Err(Error::LastAdmin),
+            _ => Err(Error::UserNotFound),
         }
     }
 

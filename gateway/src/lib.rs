@@ -10,20 +10,27 @@
 //! | `edge` | what every request passes: its id, its trace, a net under panics, the headers of every answer |
 //! | `request_id` | the id that ties an answer to the log |
 //! | `body`, `fields` | reading a body, and the members of one that is JSON |
+//! | `ids`, `idempotency`, `bearer`, `cookies` | what else a request holds |
 //! | `paging` | `?page_size=&page_token=` and the `Link` to the next page |
 //! | `upstream` | a call to a service on behalf of an HTTP request |
 //! | `problem` | errors: the one place where a `Status` becomes an HTTP answer |
-//! | `resources`, `times` | users and registrations as JSON shows them |
+//! | `resources`, `answers`, `times` | users, registrations, ... as JSON shows them |
+//! | `signing_in` | signing in, which three families of routes have in common |
 //! | `openapi` | the description of the routes, of which `/docs` is a reader |
 //! | `routes` | one file for each family of routes |
 //!
 //! A new route is a handler of about ten lines in its family's file: read the members, build the
 //! request message, make the call, name the members of the answer.
 
+mod answers;
+mod bearer;
 mod body;
 mod connections;
+mod cookies;
 mod edge;
 mod fields;
+mod idempotency;
+mod ids;
 pub mod limits;
 mod openapi;
 mod paging;
@@ -31,6 +38,7 @@ mod problem;
 mod request_id;
 mod resources;
 mod routes;
+mod signing_in;
 mod times;
 mod upstream;
 

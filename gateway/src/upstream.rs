@@ -14,7 +14,7 @@ use http::{
     request::Parts,
 };
 use proto::{
-    auth::v1::auth_service_client::AuthServiceClient,
+    auth::v1::{auth_service_client::AuthServiceClient, user_service_client::UserServiceClient},
     training::v1::registration_service_client::RegistrationServiceClient,
 };
 use service_kit::{
@@ -38,6 +38,12 @@ const DEADLINE_GRACE: Duration = Duration::from_millis(50);
 /// The address that a connection comes from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClientAddress(IpAddr);
+
+impl ClientAddress {
+    pub(crate) fn ip(self) -> IpAddr {
+        self.0
+    }
+}
 
 impl From<SocketAddr> for ClientAddress {
     fn from(address: SocketAddr) -> Self {
@@ -66,6 +72,11 @@ impl Call {
     /// auth-service.
     pub(crate) fn auth(&self) -> AuthServiceClient<RpcChannel> {
         AuthServiceClient::new(self.gateway.0.auth.clone())
+    }
+
+    /// auth-service's accounts.
+    pub(crate) fn users(&self) -> UserServiceClient<RpcChannel> {
+        UserServiceClient::new(self.gateway.0.auth.clone())
     }
 
     /// training-service's registrations.

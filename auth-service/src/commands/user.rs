@@ -184,7 +184,7 @@ async fn set_roles(
     let changes =
         UserChanges { roles: Some(roles.iter().copied().collect()), ..UserChanges::default() };
     let users = config.users(store);
-    let changed = users.change(user.id, &changes, None, &ClientInfo::default()).await;
+    let changed = users.change(user.id, &changes).await;
     let changed = changed.map_err(line)?;
     Ok(format!("user {} is now: {}\n", changed.id.0, words(&changed)))
 }

@@ -38,6 +38,17 @@ pub enum UserChange<T> {
     LastAdmin,
     /// Neither username nor address would be left.
     Nameless,
+    /// The password is no longer the one that was to be replaced.
+    OtherPassword,
+}
+
+/// What replaces a password, if that is still the one with the old hash.
+#[derive(Clone, Debug)]
+pub struct PasswordChange {
+    /// As it was found.
+    pub old_hash: String,
+    /// As it is to be.
+    pub new_hash: String,
 }
 
 impl Actor<'_> {
@@ -91,7 +102,8 @@ impl Store {
     }
 
     /// Changes an account. A change of roles ends the access tokens that carry the old ones, the
-    /// last of which may live until `tokens_until`; disabling ends all sessions.
+    /// last of which may live until `tokens_until`; disabling ends all sessions, and a new password
+    /// those that it says.
     ///
     /// # Errors
     /// A unique violation where another account has the new username or address.
@@ -99,6 +111,7 @@ impl Store {
         &self,
         id: UserId,
         changes: &UserChanges,
+        password: Option<(&PasswordChange, EndedSessions<'_>)>,
         actor: &Actor<'_>,
         tokens_until: Timestamp,
     ) -> Result<UserChange<User>, DbError> {
@@ -114,8 +127,16 @@ impl Store {
             if is_active_admin(&old) && !is_active_admin(&new) && is_only_admin(tx, id).await? {
                 return Ok(UserChange::LastAdmin);
             }
+            let mut events = Vec::new();
+            if let Some((password, ended)) = password {
+                let PasswordChange { old_hash, new_hash } = password;
+                match replace_hash(tx, id, old_hash, new_hash, ended, actor).await? {
+                    Some(password_events) => events = password_events,
+                    None => return Ok(UserChange::OtherPassword),
+                }
+            }
             write_user(tx, &new).await?;
-            let events = self.events_of_change(tx, &old, &new, actor, tokens_until).await?;
+            events.extend(self.events_of_change(tx, &old, &new, actor, tokens_until).await?);
             self.append_events(tx, actor.now, &events).await?;
             Ok(UserChange::Done(new))
         })
@@ -193,22 +214,37 @@ impl Store {
         actor: &Actor<'_>,
     ) -> Result<bool, DbError> {
         transaction!(self.db, |tx| {
-            let update = sql!(
-                "UPDATE users SET password_hash = ?, updated_at = ? \
-                 WHERE id = ? AND password_hash = ?"
-            );
-            let query = tx.query(update).bind(new_hash).bind(actor.now.micros());
-            if query.bind(id.0).bind(old_hash).execute().await? == 0 {
+            let Some(events) = replace_hash(tx, id, old_hash, new_hash, current, actor).await?
+            else {
                 return Ok(false);
-            }
-            let ending =
-                EndingSessions { which: current, ..actor.ending_all(id, "password changed") };
-            let mut events = vec![actor.event(EventType::PasswordChanged, id)];
-            events.extend(end_sessions(tx, &ending).await?);
+            };
             self.append_events(tx, actor.now, &events).await?;
             Ok(true)
         })
     }
+}
+
+/// Replaces a hash that is still `old_hash` and ends sessions: the events of it. `None` where it
+/// is another, and nothing was written.
+async fn replace_hash(
+    tx: &mut Tx,
+    id: UserId,
+    old_hash: &str,
+    new_hash: &str,
+    ended: EndedSessions<'_>,
+    actor: &Actor<'_>,
+) -> Result<Option<Vec<NewEvent>>, DbError> {
+    let update = sql!(
+        "UPDATE users SET password_hash = ?, updated_at = ? WHERE id = ? AND password_hash = ?"
+    );
+    let query = tx.query(update).bind(new_hash).bind(actor.now.micros());
+    if query.bind(id.0).bind(old_hash).execute().await? == 0 {
+        return Ok(None);
+    }
+    let ending = EndingSessions { which: ended, ..actor.ending_all(id, "password changed") };
+    let mut events = vec![actor.event(EventType::PasswordChanged, id)];
+    events.extend(end_sessions(tx, &ending).await?);
+    Ok(Some(events))
 }
 
 fn changed(old: &User, changes: &UserChanges, now: Timestamp) -> User {

@@ -19,7 +19,7 @@ use service_kit::db::{Db, Migrations};
 
 pub use imports::{ExistingAccount, IMPORT_ROWS_MAX, ImportedRow};
 pub use lockouts::Change;
-pub use managing::{Actor, UserChange};
+pub use managing::{Actor, PasswordChange, UserChange};
 pub use password_resets::{
     Answered, Guess, NewResetCode, PasswordReset, ResetCode, ResetRequest, Salt, Tag,
 };

@@ -28,7 +28,7 @@ macro_rules! bodies {
     ($($(#[doc = $doc:literal])* $name:ident {
         required: [$($required:ident $(as $required_as:ident)?),*],
         optional: [$($optional:ident $(as $optional_as:ident)?),*],
-        either: [$([$($either:ident),*]),*],
+        either: [$([$($either:ident $(as $either_as:ident)?),*]),*],
     })*) => {$(
         $(#[doc = $doc])*
         pub(crate) enum $name {}
@@ -39,7 +39,7 @@ macro_rules! bodies {
                     description: concat!($($doc),*),
                     required: &[$(described!($required $(as $required_as)?)),*],
                     optional: &[$(described!($optional $(as $optional_as)?)),*],
-                    either: &[$(&[$(described!($either)),*]),*],
+                    either: &[$(&[$(described!($either $(as $either_as)?)),*]),*],
                 }
                 .schema()
             }
@@ -71,6 +71,63 @@ bodies! {
         optional: [],
         either: [],
     }
+    /// An account to be made. A username with white space in it, beside an address, is a name.
+    RegisterByEither {
+        required: [password as new_password],
+        optional: [name],
+        either: [[email], [username]],
+    }
+    /// Credentials.
+    LoginByEither {
+        required: [password],
+        optional: [],
+        either: [[email as identifier], [username as identifier]],
+    }
+    /// A refresh token, where the header `Authorization` does not have it.
+    Refresh {
+        required: [],
+        optional: [refresh_token],
+        either: [],
+    }
+    /// What is to be changed. A new password wants the current one, but of an administrator.
+    UpdateUser {
+        required: [],
+        optional: [
+            username, email, name, role, disabled, password as new_password,
+            current_password as password
+        ],
+        either: [],
+    }
+    /// Whose password was forgotten.
+    ResetPassword {
+        required: [email],
+        optional: [],
+        either: [],
+    }
+    /// The code that was mailed, and the new password.
+    UpdatePassword {
+        required: [email, otp, new_password],
+        optional: [],
+        either: [],
+    }
+    /// The name to display.
+    UpdateProfile {
+        required: [name as new_name],
+        optional: [],
+        either: [],
+    }
+    /// The password, so that a token alone does not suffice.
+    DeleteAccount {
+        required: [password],
+        optional: [],
+        either: [],
+    }
+    /// Both passwords.
+    ChangePassword {
+        required: [current_password as password, new_password],
+        optional: [],
+        either: [],
+    }
     /// A wish for training: a program, or what to train.
     CreateRegistration {
         required: [],
@@ -81,6 +138,8 @@ bodies! {
 
 /// Characters that a username may not have: white space and what is not seen.
 const HANDLE: &str = r"^[^\s@\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+$";
+/// Text in one line.
+const NAME: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
 /// Text in one line that shows something.
 const LABEL: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 
@@ -110,6 +169,28 @@ fn describe(member: &str) -> ObjectBuilder {
         "training_level" => {
             text("How well it is known.", 100).pattern(Some(LABEL)).examples(["intermediate"])
         }
+        "name" => text("The name to display.", 100).pattern(Some(NAME)).examples(["John Doe"]),
+        // Null and the empty text take it away.
+        "new_name" => describe("name")
+            .schema_type(SchemaType::Array(vec![Type::String, Type::Null]))
+            .min_length(None),
+        "role" => ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(["user", "coach", "admin"]))
+            .description(Some("In place of all that the account has."))
+            .examples(["coach"]),
+        "disabled" => ObjectBuilder::new()
+            .schema_type(Type::Boolean)
+            .description(Some("Keeps the account from signing in, and ends its sessions."))
+            .examples([false]),
+        "refresh_token" => text("That of the last login or refresh.", 1024).examples(["..."]),
+        "otp" => ObjectBuilder::new()
+            .schema_type(SchemaType::Array(vec![Type::String, Type::Integer]))
+            .minimum(Some(100_000))
+            .maximum(Some(999_999))
+            .pattern(Some("^[0-9]{6}$"))
+            .description(Some("The code that was mailed."))
+            .examples([123_456]),
         "program_id" => ObjectBuilder::new()
             .schema_type(Type::Integer)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))

@@ -5,7 +5,8 @@ pub(crate) mod bodies;
 pub(crate) mod refusals;
 
 use utoipa::openapi::{
-    Components, Header, Info, License, OpenApi, PathItem, Paths, Ref, RefOr, Server, Tag,
+    Components, Header, Info, License, OpenApi, PathItem, Paths, Ref, RefOr, Required, Schema,
+    Server, Tag,
     path::{Operation, Parameter, ParameterIn},
     schema::{Object, ObjectBuilder, Type},
     security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -19,6 +20,7 @@ const DESCRIPTION: &str = "Accounts and training registrations of a cricket club
 
 /// Families of routes, in the order in which a reader sees them.
 pub(crate) const ACCOUNTS: &str = "Accounts";
+pub(crate) const USERS: &str = "Users";
 pub(crate) const REGISTRATIONS: &str = "Registrations";
 pub(crate) const OPERATION: &str = "Operation";
 
@@ -34,6 +36,7 @@ pub(crate) fn empty() -> OpenApi {
     info.license = Some(license());
     let tags = [
         (ACCOUNTS, "Making accounts, signing in and out"),
+        (USERS, "The accounts of others, for administrators, and one's own"),
         (REGISTRATIONS, "Places in training"),
         (OPERATION, "For whoever runs this or writes a client"),
     ];
@@ -71,8 +74,25 @@ fn components() -> Components {
 
 /// Adds to each operation what follows from the rest of it.
 pub(crate) fn complete(document: &mut OpenApi) {
+    let schemas = document.components.iter().flat_map(|components| &components.schemas);
+    let optional: Vec<_> = schemas
+        .filter(
+            |(_, schema)| matches!(schema, RefOr::T(Schema::Object(it)) if it.required.is_empty()),
+        )
+        .map(|(name, _)| RefOr::Ref(Ref::from_schema_name(name)))
+        .collect();
     for (path, item) in &mut document.paths.paths {
-        for (_, operation) in operations(item) {
+        for (method, operation) in operations(item) {
+            if let Some(RefOr::T(body)) = &mut operation.request_body {
+                // None counts as `{}`.
+                let mut schemas = body.content.values().filter_map(|content| match content {
+                    RefOr::T(content) => content.schema.as_ref(),
+                    RefOr::Ref(_) => None,
+                });
+                let may_be_absent = schemas.any(|schema| optional.contains(schema));
+                body.required = Some(if may_be_absent { Required::False } else { Required::True });
+            }
+            operation.operation_id = Some(operation_id(method, path));
             add_refusals(path, operation);
             for response in operation.responses.responses.values_mut() {
                 if let RefOr::T(response) = response {
@@ -81,6 +101,12 @@ pub(crate) fn complete(document: &mut OpenApi) {
             }
         }
     }
+}
+
+/// The names of handlers are unique in a file alone.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.fold(method.to_ascii_lowercase(), |id, word| format!("{id}_{word}"))
 }
 
 fn add_refusals(path: &str, operation: &mut Operation) {

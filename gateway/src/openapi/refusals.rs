@@ -200,6 +200,10 @@ macro_rules! named {
 named! {
     /// 401, of a route that takes credentials and no token.
     Unauthorized = Unauthorized;
+    /// 400, of a route that takes a text in its path.
+    BadRequest = BadRequest;
+    /// 403.
+    Forbidden = Forbidden;
     /// 404, of a route that names the thing in the body.
     NotFound = NotFound;
     /// 409.

@@ -69,8 +69,18 @@ impl<'a> Body<'a> {
             error: text,
             request_id,
             errors: None,
-            msg: code.starts_with("TOKEN_").then_some(text),
+            msg: None,
         }
+    }
+
+    /// With another text for `error`.
+    pub(super) fn saying(self, error: &'a str) -> Self {
+        Self { error, ..self }
+    }
+
+    /// With `msg`.
+    pub(super) fn of_a_token(self) -> Self {
+        Self { msg: Some(self.detail), ..self }
     }
 
     /// With all that is wrong.
@@ -87,6 +97,10 @@ impl<'a> Body<'a> {
     pub(crate) fn example(status: u16, code: &str, text: &str) -> Value {
         let violation = [Violation::required("username")];
         let body = Body::new(status, code, text, "4bf92f3577b34da6a3ce929d0e0e4736");
-        json!(if status == 400 { body.listing(&violation) } else { body })
+        json!(match status {
+            400 => body.listing(&violation),
+            401 => body.of_a_token(),
+            _ => body,
+        })
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! `type` is `/problems/` and the code in lower case, as in `/problems/username-taken`: a name, as
 //! stable as the code, not the address of a page. `title` is the code in words. `message` and
-//! `error` both hold the text that the documents of old promise, `detail` the same.
+//! `error` both hold the text that the documents of old promise (and one of them two), `detail`
+//! that of `message`.
 
 mod body;
 mod status;
@@ -19,7 +20,7 @@ use service_kit::rejection::{self, Violation};
 
 use crate::request_id::RequestId;
 pub(crate) use body::Body;
-pub(crate) use status::Wording;
+pub(crate) use status::{Reason, Wording};
 
 /// What a client is told to wait where the service does not say.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -31,6 +32,8 @@ pub(crate) struct Problem {
     status: StatusCode,
     code: Cow<'static, str>,
     text: Cow<'static, str>,
+    /// What `error` says, where that is something else.
+    error: Option<&'static str>,
     /// The members that are wrong; empty unless the status is 400.
     violations: Vec<Violation>,
     retry_after: Option<Duration>,
@@ -52,6 +55,7 @@ impl Problem {
             status,
             code: code.into(),
             text: text.into(),
+            error: None,
             violations: Vec::new(),
             retry_after: passes.then_some(RETRY_PAUSE),
         }
@@ -91,14 +95,25 @@ impl Problem {
 
     /// Gives `response`, which has this problem's status, its body.
     pub(crate) fn write(&self, request_id: &RequestId, response: &mut Response) {
-        let status = self.status.as_u16();
-        let body = Body::new(status, &self.code, &self.text, request_id.as_str());
-        let bad_input = self.status == StatusCode::BAD_REQUEST;
-        let body = if bad_input { body.listing(&self.violations) } else { body };
+        let mut body = Body::new(self.status.as_u16(), &self.code, &self.text, request_id.as_str());
+        if let Some(error) = self.error {
+            body = body.saying(error);
+        }
+        if self.status == StatusCode::BAD_REQUEST {
+            body = body.listing(&self.violations);
+        }
+        if self.refuses_a_token() {
+            body = body.of_a_token();
+        }
         *response.body_mut() = axum::body::Body::from(json!(body).to_string());
         let headers = response.headers_mut();
         headers.remove(CONTENT_LENGTH);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    }
+
+    /// Whether it was a token that was refused: any of them.
+    pub(crate) fn refuses_a_token(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED && self.code.contains("TOKEN_")
     }
 
     /// The code, for the log.
@@ -173,7 +188,7 @@ mod tests {
     #[tokio::test]
     async fn lists_what_is_wrong_for_bad_input_alone() {
         let violations = vec![Violation::required("email"), Violation::required("password")];
-        let members = members_of(Wording::default().bad_input(violations)).await;
+        let members = members_of(Wording::PLAIN.bad_input(violations)).await;
         assert_eq!(
             members["errors"],
             json!([

@@ -1,44 +1,43 @@
 //! `/auth/...`: accounts and signing in, as document 000 has them.
 
 use axum::Json;
-use http::StatusCode;
-use proto::auth::v1::{LoginRequest, RegisterRequest};
-use serde::Serialize;
-use utoipa::ToSchema;
+use http::{
+    HeaderMap, StatusCode,
+    header::{AUTHORIZATION, SET_COOKIE},
+};
+use proto::auth::v1::{LogoutRequest, RegisterRequest};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Gateway,
+    answers::{AccountMessage, LoggedIn, Message},
+    cookies::{Cookies, SESSION_PATH},
     fields::Fields,
     openapi::{
         ACCOUNTS,
         bodies::{LoginByEmail, Register},
-        refusals::{Conflict, Locked, Unauthorized},
+        refusals::{Conflict, Forbidden, Locked, Unauthorized},
     },
-    problem::{Problem, Wording},
-    resources::User,
+    problem::{Problem, Reason, Wording},
+    signing_in::{by_email, sign_in},
     upstream::{Call, given},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Gateway> {
-    OpenApiRouter::new().routes(routes!(register_user)).routes(routes!(login))
+    OpenApiRouter::new()
+        .routes(routes!(register_user))
+        .routes(routes!(login))
+        .routes(routes!(logout))
 }
 
 const REGISTER: Wording =
-    Wording { missing: Some("Missing username, email, or password"), texts: &[], members: &[] };
+    Wording { missing: Some("Missing username, email, or password"), ..Wording::PLAIN };
 
 const LOGIN: Wording = Wording {
     missing: Some("Missing email or password"),
-    texts: &[("INVALID_CREDENTIALS", "Invalid email or password")],
-    members: &[("identifier", "email")],
+    reasons: &[Reason::says("INVALID_CREDENTIALS", "Invalid email or password")],
+    ..Wording::PLAIN
 };
-
-#[derive(Serialize, ToSchema)]
-struct Registered {
-    #[schema(example = "User registered successfully")]
-    message: &'static str,
-    user: User,
-}
 
 /// Makes an account.
 #[utoipa::path(
@@ -46,12 +45,15 @@ struct Registered {
     path = "/auth/register_user",
     tag = ACCOUNTS,
     request_body = Register,
-    responses((status = 201, description = "The account is made.", body = Registered), Conflict)
+    responses(
+        (status = 201, description = "The account is made.", body = AccountMessage),
+        Conflict,
+    )
 )]
 async fn register_user(
     call: Call,
     body: Fields,
-) -> Result<(StatusCode, Json<Registered>), Problem> {
+) -> Result<(StatusCode, Json<AccountMessage>), Problem> {
     let request = body.read(&REGISTER, |body| RegisterRequest {
         username: body.required("username"),
         email: body.required("email"),
@@ -59,25 +61,8 @@ async fn register_user(
         name: String::new(),
     })?;
     let answer = call.answer(call.auth().register(call.request(request)), &REGISTER).await?;
-    let user = given(answer.user)?.into();
-    Ok((StatusCode::CREATED, Json(Registered { message: "User registered successfully", user })))
-}
-
-#[derive(Serialize, ToSchema)]
-struct LoggedIn {
-    #[schema(example = "Login successful")]
-    message: &'static str,
-    /// A JWT (RFC 9068), sent as `Authorization: Bearer ...`.
-    #[schema(example = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl")]
-    access_token: String,
-    /// Opaque; good for one refresh.
-    refresh_token: String,
-    #[schema(example = "Bearer")]
-    token_type: String,
-    /// The lifetime of the access token in seconds.
-    #[schema(example = 900)]
-    expires_in: i64,
-    user: User,
+    let (message, user) = ("User registered successfully", given(answer.user)?.into());
+    Ok((StatusCode::CREATED, Json(AccountMessage { message, user })))
 }
 
 /// Signs in with the e-mail address.
@@ -87,25 +72,61 @@ struct LoggedIn {
     tag = ACCOUNTS,
     request_body = LoginByEmail,
     responses(
-        (status = 200, description = "The tokens of a new session.", body = LoggedIn),
+        (
+            status = 200,
+            description = "The tokens of a new session.",
+            body = LoggedIn,
+            headers(
+                (
+                    "Set-Cookie" = String,
+                    description = "The session, good for signing out alone, and the device."
+                ),
+            ),
+        ),
         Unauthorized,
+        Forbidden,
         Locked,
     )
 )]
-async fn login(call: Call, body: Fields) -> Result<Json<LoggedIn>, Problem> {
-    let request = body.read(&LOGIN, |body| LoginRequest {
-        identifier: body.required("email"),
-        password: body.required("password"),
-        ..LoginRequest::default()
-    })?;
-    let answer = call.answer(call.auth().login(call.request(request)), &LOGIN).await?;
-    let tokens = given(answer.tokens)?;
-    Ok(Json(LoggedIn {
-        message: "Login successful",
-        access_token: tokens.access_token,
-        refresh_token: tokens.refresh_token,
-        token_type: tokens.token_type,
-        expires_in: tokens.expires_in_seconds,
-        user: given(answer.user)?.into(),
-    }))
+async fn login(
+    call: Call,
+    cookies: Cookies,
+    body: Fields,
+) -> Result<(HeaderMap, Json<LoggedIn>), Problem> {
+    let mut signed_in = sign_in(&call, &cookies, body, &LOGIN, by_email).await?;
+    if !signed_in.logout_token.is_empty() {
+        signed_in.headers.append(SET_COOKIE, cookies.session(&signed_in.logout_token)?);
+    }
+    let (tokens, user) = (signed_in.tokens.into(), signed_in.user.into());
+    Ok((signed_in.headers, Json(LoggedIn { message: "Login successful", tokens, user })))
+}
+
+/// Ends the session of the bearer token; that of the cookie where there is no such token, or it is
+/// refused, as one that has expired.
+#[utoipa::path(
+    post,
+    path = SESSION_PATH,
+    tag = ACCOUNTS,
+    security(("bearer" = []), ("session" = [])),
+    responses((status = 200, description = "The session is ended.", body = Message))
+)]
+async fn logout(
+    call: Call,
+    mut cookies: Cookies,
+    headers: HeaderMap,
+) -> Result<(HeaderMap, Json<Message>), Problem> {
+    let end = async |logout_token| {
+        let request = LogoutRequest { logout_token, ..LogoutRequest::default() };
+        call.answer(call.auth().logout(call.request(request)), &Wording::PLAIN).await
+    };
+    match cookies.session.take() {
+        Some(cookie) if !headers.contains_key(AUTHORIZATION) => end(cookie).await,
+        Some(cookie) => match end(String::new()).await {
+            Err(problem) if problem.refuses_a_token() => end(cookie).await,
+            ended => ended,
+        },
+        None => end(String::new()).await,
+    }?;
+    let headers = HeaderMap::from_iter([(SET_COOKIE, cookies.no_session()?)]);
+    Ok((headers, Json(Message { message: "Logout successful" })))
 }

@@ -1,11 +1,10 @@
 //! `/registrations`: one's own places in training.
 
-use axum::{
-    Json,
-    response::{IntoResponse, Response},
+use axum::{Json, response::Response};
+use http::StatusCode;
+use proto::training::v1::{
+    CreateRegistrationRequest, GetRegistrationRequest, ListRegistrationsRequest,
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header::LINK};
-use proto::training::v1::{CreateRegistrationRequest, ListRegistrationsRequest};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -13,29 +12,27 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     Gateway,
     fields::{Fields, Members},
+    idempotency::{self, IdempotencyKey},
+    ids::Id,
     openapi::{
         REGISTRATIONS,
         bodies::CreateRegistration,
         refusals::{Conflict, NotFound},
     },
-    paging::{Paging, link_to_next},
+    paging::Paging,
     problem::{Problem, Wording},
     resources::Registration,
     upstream::{Call, given},
 };
 
-/// Where a client asks for no page, it gets all: up to this many pages of this size.
-const PAGES_MAX: usize = 10;
-const PAGE_SIZE: i32 = 1000;
-
 pub(super) fn routes() -> OpenApiRouter<Gateway> {
-    OpenApiRouter::new().routes(routes!(list, create))
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get_one))
 }
 
 const CREATE: Wording = Wording {
     missing: Some("Missing sport or training_level"),
-    texts: &[],
-    members: &[("request_id", "Idempotency-Key")],
+    members: &[("request_id", idempotency::NAME)],
+    ..Wording::PLAIN
 };
 
 #[derive(Serialize, ToSchema)]
@@ -52,19 +49,17 @@ struct Created {
     path = "/registrations",
     tag = REGISTRATIONS,
     security(("bearer" = [])),
-    params(
-        (
-            "Idempotency-Key" = Option<String>, Header, max_length = 64, pattern = "^[ -~]*$",
-            description = "Makes the request repeatable: the same key within 24 hours gives the \
-                           same registration.",
-        ),
-    ),
+    params(IdempotencyKey),
     request_body = CreateRegistration,
-    responses((status = 201, description = "The registration.", body = Created), NotFound, Conflict)
+    responses(
+        (status = 201, description = "The registration.", body = Created),
+        NotFound,
+        Conflict,
+    )
 )]
 async fn create(
     call: Call,
-    headers: HeaderMap,
+    IdempotencyKey(request_id): IdempotencyKey,
     body: Fields,
 ) -> Result<(StatusCode, Json<Created>), Problem> {
     let request = body.read(&CREATE, |body| {
@@ -75,7 +70,7 @@ async fn create(
             sport: text(body, "sport"),
             training_level: text(body, "training_level"),
             program_id,
-            request_id: idempotency_key(&headers),
+            request_id,
         }
     })?;
     let mut training = call.registrations();
@@ -85,12 +80,6 @@ async fn create(
     Ok((StatusCode::CREATED, Json(Created { message: "Registration successful", registration })))
 }
 
-/// Whatever was sent: the service says what a good one looks like.
-fn idempotency_key(headers: &HeaderMap) -> String {
-    let key = headers.get("idempotency-key").map_or(&b""[..], HeaderValue::as_bytes);
-    String::from_utf8_lossy(key).into_owned()
-}
-
 /// One's own registrations, oldest first: all of them, or a page.
 #[utoipa::path(
     get,
@@ -98,33 +87,42 @@ fn idempotency_key(headers: &HeaderMap) -> String {
     tag = REGISTRATIONS,
     security(("bearer" = [])),
     params(Paging),
-    responses((
-        status = 200,
-        description = "The registrations.",
-        body = [Registration],
-        headers(("Link" = Option<String>, description = "The next page (`rel=next`, RFC 8288)."))
-    ))
+    responses(
+        (
+            status = 200,
+            description = "The registrations.",
+            body = [Registration],
+            headers(
+                ("Link" = Option<String>, description = "The next page (`rel=next`, RFC 8288)."),
+            ),
+        ),
+    )
 )]
 async fn list(call: Call, paging: Paging) -> Result<Response, Problem> {
-    let (pages_max, page_size, mut page_token) = if paging == Paging::default() {
-        (PAGES_MAX, Some(PAGE_SIZE), String::new())
-    } else {
-        (1, paging.page_size, paging.page_token)
-    };
-    let mut training = call.registrations();
-    let mut registrations: Vec<Registration> = Vec::new();
-    for _ in 0..pages_max {
-        // 0 is the service's default, and the caller's own.
-        let page_size = page_size.unwrap_or(0);
+    let call = &call;
+    let fetch = |page_size, page_token| async move {
         let request = ListRegistrationsRequest { page_size, page_token, user_id: 0 };
+        let mut training = call.registrations();
         let rpc = training.list_registrations(call.request(request));
-        let page = call.answer(rpc, &Wording::default()).await?;
-        registrations.extend(page.registrations.into_iter().map(Registration::from));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(Json(registrations).into_response());
-        }
-    }
-    let link = link_to_next("/registrations", page_size, &page_token);
-    Ok(([(LINK, link)], Json(registrations)).into_response())
+        let page = call.answer(rpc, &Wording::PLAIN).await?;
+        let registrations = page.registrations.into_iter().map(Registration::from).collect();
+        Ok((registrations, page.next_page_token))
+    };
+    paging.answer("/registrations", fetch).await
+}
+
+/// One of one's own registrations.
+#[utoipa::path(
+    get,
+    path = "/registrations/{id}",
+    tag = REGISTRATIONS,
+    security(("bearer" = [])),
+    params(Id),
+    responses((status = 200, description = "The registration.", body = Registration))
+)]
+async fn get_one(call: Call, Id(registration_id): Id) -> Result<Json<Registration>, Problem> {
+    let mut training = call.registrations();
+    let rpc = training.get_registration(call.request(GetRegistrationRequest { registration_id }));
+    let answer = call.answer(rpc, &Wording::PLAIN).await?;
+    Ok(Json(given(answer.registration)?.into()))
 }

@@ -31,6 +31,25 @@ async fn every_route_tells_of_its_refusals() {
 }
 
 #[tokio::test]
+async fn a_body_without_a_required_member_may_be_absent() {
+    let document = start_alone().await.get("/openapi.json").await.json;
+    let required = |path: &str| document["paths"][path]["post"]["requestBody"]["required"].clone();
+    assert_eq!(required("/api/auth/refresh"), false);
+    assert_eq!(required("/registrations"), true);
+}
+
+#[tokio::test]
+async fn a_username_of_a_wrong_type_is_refused_beside_an_address_too() {
+    let gateway = start_alone().await;
+    let body = r#"{"email": "ann@example.com", "username": {}, "password": "pass word"}"#;
+    for path in ["/login", "/api/auth/login"] {
+        let answer = gateway.post(path, body).await;
+        answer.assert_problem(400, "INVALID_ARGUMENT");
+        assert_eq!(answer.errors(), [["username", "INVALID_TYPE"]], "{path}");
+    }
+}
+
+#[tokio::test]
 async fn the_page_allows_nothing_but_what_is_its_own() {
     let gateway = start_alone().await;
     let (answer, page) = gateway.get_text("/docs", &[]).await;

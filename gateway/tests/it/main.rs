@@ -7,6 +7,7 @@ mod connections;
 mod docs;
 mod document_000;
 mod errors;
+mod families;
 mod forwarding;
 mod harness;
 mod health;

@@ -1,33 +1,45 @@
-//! Whether the time of a refused sign-in tells what kind of account it was tried on.
+//! Whether the time of an answer tells what kind of account it is about.
 //!
-//! `cargo bench -p auth-service --bench login_timing [-- TRIES]`
+//! `cargo bench -p auth-service --bench timing [-- TRIES]`
 //!
-//! Starts the real service on SQLite at the default cost of a hash, and tries wrong passwords on
-//! accounts of every kind, a fresh one each time, in turn and at a steady rate: first with hashes
-//! of ours alone, then with such as have moved in. The KS distance is the greatest difference
-//! between a kind's distribution and the first one's; by chance alone it stays below the given
-//! bound 19 times in 20.
+//! Starts the real service on SQLite at the default cost of a hash, and asks about accounts of
+//! every kind, a fresh one each time, in turn and at a steady rate: refused sign-ins, first with
+//! hashes of ours alone and then with such as have moved in; codes that are asked for; and wrong
+//! codes. The KS distance is the greatest difference between a kind's distribution and the first
+//! one's; by chance alone it stays below the given bound 19 times in 20.
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a measurement for a terminal")]
 
-use std::{fmt::Write as _, path::Path, time::Duration};
+mod distribution;
+
+use std::{
+    fmt::Write as _,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use auth_service::{
     Config, ImportOptions, LockoutSettings, PasswordResetSettings, PasswordSettings, import, serve,
 };
-use proto::auth::v1::{LoginRequest, auth_service_client::AuthServiceClient};
+use proto::auth::v1::{
+    LoginRequest, RequestPasswordResetRequest, ResetPasswordRequest,
+    auth_service_client::AuthServiceClient,
+};
 use service_kit::{
     Clock, Entropy, Shutdown, client::TrustedProxies, db::DatabaseUrl, mail, secret::SecretKey,
     settings::ServiceTokens,
 };
-use tokio::{
-    net::TcpListener,
-    time::{Instant, MissedTickBehavior, interval},
-};
+use tokio::net::TcpListener;
 use tonic::{Code, transport::Channel};
 
-/// Well below what the hashing threads can take.
-const INTERVAL: Duration = Duration::from_millis(200);
+use distribution::compare;
+
+/// Between two sign-ins: well below what the hashing threads can take.
+const SIGN_IN_PAUSE: Duration = Duration::from_millis(200);
+/// Between two requests that hash no password.
+const CODE_PAUSE: Duration = Duration::from_millis(10);
 const TRIES: u32 = 200;
+
+type Auth = AuthServiceClient<Channel>;
 
 /// A kind of account: its name, what its password's hash is, whether it is barred.
 type Kind = (&'static str, Option<&'static str>, bool);
@@ -60,52 +72,33 @@ const FOREIGN: [Kind; 3] = [
 #[tokio::main]
 async fn main() {
     let tries = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(TRIES);
-    println!("hashes of ours alone:");
-    measure(&OWN, tries).await;
-    println!("\nand such as have moved in:");
-    measure(&[OWN, FOREIGN].concat(), tries).await;
-}
-
-async fn measure(kinds: &[Kind], tries: u32) {
+    for (title, kinds) in [
+        ("refused sign-ins, hashes of ours alone:", OWN.to_vec()),
+        ("refused sign-ins, and such as have moved in:", [OWN, FOREIGN].concat()),
+    ] {
+        println!("{title}");
+        let folder = tempfile::tempdir().expect("a folder");
+        let auth = start(folder.path(), &kinds, tries).await;
+        let names: Vec<_> = kinds.iter().map(|(name, ..)| *name).collect();
+        let refuse = |kind, number| refused(auth.clone(), format!("user-{kind}-{number}"));
+        compare(&names, tries, SIGN_IN_PAUSE, refuse).await;
+    }
+    // They cost no hash: more tries see more.
+    let tries = 10 * tries;
     let folder = tempfile::tempdir().expect("a folder");
-    let database = DatabaseUrl::embedded(&folder.path().join("auth.db"));
-    move_in(folder.path(), &database, kinds, tries).await;
-    let auth = start(database).await;
-
-    let mut ticks = interval(INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut times: Vec<Vec<_>> = kinds.iter().map(|_| Vec::new()).collect();
-    for number in 0..tries as usize {
-        for offset in 0..kinds.len() {
-            // Another order in each round.
-            let kind =
-                (number + offset * if number % 2 == 0 { 1 } else { kinds.len() - 1 }) % kinds.len();
-            ticks.tick().await;
-            times[kind].push(tokio::spawn(refused(auth.clone(), format!("user-{kind}-{number}"))));
-        }
-    }
-    let mut measured = Vec::new();
-    for tries in times {
-        let mut seconds = Vec::new();
-        for time in tries {
-            seconds.push(time.await.expect("no panic").as_secs_f64());
-        }
-        seconds.sort_by(f64::total_cmp);
-        measured.push(seconds);
-    }
-    println!("{:<22} {:>6} {:>10} {:>10} {:>6}", "", "tries", "median ms", "p95 ms", "KS");
-    for ((name, ..), times) in kinds.iter().zip(&measured) {
-        let at = |share: usize| 1000.0 * times[(times.len() - 1) * share / 100];
-        let distance = distance(times, &measured[0]);
-        let (tries, median, p95) = (times.len(), at(50), at(95));
-        println!("{name:<22} {tries:>6} {median:>10.2} {p95:>10.2} {distance:>6.3}");
-    }
-    println!("KS by chance: below {:.3}", 1.358 * (2.0 / f64::from(tries)).sqrt());
+    let auth = start(folder.path(), &OWN, tries).await;
+    let names = OWN.map(|(name, ..)| name);
+    println!("codes asked for:");
+    let ask = |kind, number| asked_for_code(auth.clone(), address(kind, number));
+    compare(&names, tries, CODE_PAUSE, ask).await;
+    println!("wrong codes:");
+    let guess = |kind, number| guessed_code(auth.clone(), address(kind, number));
+    compare(&names, tries, CODE_PAUSE, guess).await;
 }
 
-async fn refused(mut auth: AuthServiceClient<Channel>, identifier: String) -> Duration {
+async fn refused(mut auth: Auth, identifier: String) -> Duration {
     let password = "a wrong password".to_owned();
-    let request = LoginRequest { identifier, password, device_token: String::new() };
+    let request = LoginRequest { identifier, password, ..LoginRequest::default() };
     let started = Instant::now();
     let refused = auth.login(request).await.expect_err("a wrong password");
     let took = started.elapsed();
@@ -113,23 +106,34 @@ async fn refused(mut auth: AuthServiceClient<Channel>, identifier: String) -> Du
     took
 }
 
-/// The greatest difference between two distributions, each given in order.
-fn distance(one: &[f64], other: &[f64]) -> f64 {
-    let share = |times: &[f64], time: f64| {
-        let below = u32::try_from(times.partition_point(|one| *one <= time)).expect("a few");
-        f64::from(below) / f64::from(u32::try_from(times.len()).expect("a few"))
-    };
-    let all = one.iter().chain(other);
-    all.map(|time| (share(one, *time) - share(other, *time)).abs()).fold(0.0, f64::max)
+async fn asked_for_code(mut auth: Auth, email: String) -> Duration {
+    let request = RequestPasswordResetRequest { email };
+    let started = Instant::now();
+    auth.request_password_reset(request).await.expect("accepted");
+    started.elapsed()
+}
+
+async fn guessed_code(mut auth: Auth, email: String) -> Duration {
+    let (otp, new_password) = ("999999".to_owned(), "anotherpassword456".to_owned());
+    let request = ResetPasswordRequest { email, otp, new_password };
+    let started = Instant::now();
+    let refused = auth.reset_password(request).await.expect_err("a wrong code");
+    let took = started.elapsed();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    took
+}
+
+fn address(kind: usize, number: usize) -> String {
+    format!("user-{kind}-{number}@example.org")
 }
 
 /// An account of its own for each try: one that is tried too often is locked.
 async fn move_in(folder: &Path, database: &DatabaseUrl, kinds: &[Kind], tries: u32) {
-    let mut text = String::from("username,password_hash,disabled\n");
+    let mut text = String::from("username,email,password_hash,disabled\n");
     for (kind, (_, hash, disabled)) in kinds.iter().enumerate() {
-        for number in (0..tries).filter(|_| hash.is_some()) {
-            let hash = hash.unwrap_or_default();
-            writeln!(text, "user-{kind}-{number},\"{hash}\",{disabled}").expect("written");
+        for number in (0..tries as usize).filter(|_| hash.is_some()) {
+            let (hash, email) = (hash.unwrap_or_default(), address(kind, number));
+            writeln!(text, "user-{kind}-{number},{email},\"{hash}\",{disabled}").expect("written");
         }
     }
     let file = folder.join("users.csv");
@@ -140,7 +144,9 @@ async fn move_in(folder: &Path, database: &DatabaseUrl, kinds: &[Kind], tries: u
         .expect("imported");
 }
 
-async fn start(database: DatabaseUrl) -> AuthServiceClient<Channel> {
+async fn start(folder: &Path, kinds: &[Kind], tries: u32) -> Auth {
+    let database = DatabaseUrl::embedded(&folder.join("auth.db"));
+    move_in(folder, &database, kinds, tries).await;
     let config = Config {
         database,
         secret_key: SecretKey::from_bytes([7; 32]),
@@ -164,7 +170,7 @@ async fn start(database: DatabaseUrl) -> AuthServiceClient<Channel> {
         password_reset: PasswordResetSettings {
             otp_ttl: Duration::from_mins(10),
             otp_max_attempts: 5,
-            reset_requests_max: 5,
+            reset_requests_max: 0,
         },
         mail: mail::Settings {
             smtp_url: None,
