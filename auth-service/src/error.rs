@@ -78,6 +78,12 @@ pub enum Error {
     /// It happened too often; may be tried again after this time.
     #[error("too many requests")]
     TooManyRequests(Duration),
+    /// A queue in the database is full.
+    #[error("too many requests wait to be worked on")]
+    TooManyWaiting,
+    /// Events were asked for that are no longer kept.
+    #[error("the events after after_sequence are no longer kept, or it is of another log")]
+    EventsExpired,
     /// The caller's token is refused.
     #[error(transparent)]
     Token(#[from] Refusal),
@@ -130,12 +136,13 @@ impl From<Error> for Rejection {
                 let violation = Violation::new("user.username", "REQUIRED", error.to_string());
                 Rejection::invalid(DOMAIN, vec![violation])
             }
+            Error::EventsExpired => refuse(Code::OutOfRange, "EVENTS_EXPIRED"),
             Error::OtpInvalid => refuse(Code::FailedPrecondition, "OTP_INVALID"),
             Error::TooManyRequests(wait) => {
                 refuse(Code::ResourceExhausted, "TOO_MANY_REQUESTS").retry_after(*wait)
             }
             Error::Token(refusal) => refusal.rejection(DOMAIN),
-            Error::Overloaded => {
+            Error::Overloaded | Error::TooManyWaiting => {
                 refuse(Code::ResourceExhausted, "OVERLOADED").retry_after(RETRY_PAUSE)
             }
             Error::Contended => refuse(Code::Aborted, "CONTENDED").retry_after(RETRY_PAUSE),

@@ -83,6 +83,15 @@ pub struct SignedIn {
     pub logout_token: String,
 }
 
+/// What replaces the hash of a password.
+#[derive(Clone, Debug)]
+pub struct HashChange {
+    /// As it was found.
+    pub old_hash: String,
+    /// As it is to be.
+    pub new_hash: String,
+}
+
 /// Whether a password was the right one.
 enum Recognized {
     Known(Known),
@@ -113,8 +122,8 @@ impl Sessions {
         client: ClientInfo,
     ) -> Result<SignedIn, Error> {
         let found = self.store.credentials(&identifier).await?;
-        let user_id = found.as_ref().map(|(user, _)| user.id);
-        let subject = self.lockout.subject(&identifier, user_id, device_token);
+        let user = found.as_ref().map(|(user, _)| user);
+        let subject = self.lockout.subject(&identifier, user, device_token);
         let attempt = self.lockout.attempt(subject, &client).await?;
         let known = match self.recognize(found, &password).await {
             Ok(Recognized::Known(known)) => known,
@@ -134,10 +143,9 @@ impl Sessions {
         };
         // Before the session: one that was locked meanwhile must not begin.
         attempt.succeeded().await?;
-        let user_id = known.user.id;
-        let device_token = self.lockout.device_token(user_id, device_token);
         let (user, session) = self.begin(known, &identifier, &password, client).await?;
         let tokens = self.issuer.issue(&user, &session, &self.keys.active())?;
+        let device_token = self.lockout.device_token(&user, device_token);
         let logout_token = self.issuer.logout_token(&session.id);
         Ok(SignedIn { user, tokens, device_token, logout_token })
     }
@@ -150,6 +158,9 @@ impl Sessions {
     ) -> Result<Recognized, Error> {
         let (user, stored) = found.unzip();
         let verified = self.passwords.verify(password.clone(), stored.clone()).await?;
+        if let (Some(user), Some(unusable)) = (&user, verified.unusable) {
+            tracing::error!(user.id = user.id.0, error = %unusable, "a password's hash");
+        }
         let (Some(user), Some(stored), true) = (user, stored, verified.matches) else {
             return Ok(Recognized::Nobody(verified));
         };
@@ -335,27 +346,37 @@ impl Sessions {
         Ok(self.store.end_sessions(&ending, &[]).await?)
     }
 
-    /// Replaces the caller's password, and ends all other sessions.
+    /// Replaces the password of whoever has `active`, and ends all other sessions. Returns a new
+    /// device token: those from before are void.
     ///
     /// # Errors
     /// [`Error::InvalidCredentials`] where `current` is not the password.
     pub async fn change_password(
         &self,
-        caller: &Caller,
+        active: ActiveToken,
         current: Password,
         new: Password,
         client: &ClientInfo,
-    ) -> Result<(), Error> {
-        let id = UserId(caller.user_id);
-        let PasswordChange { old_hash, new_hash } =
-            self.prepare_password(caller, id, current, new, client).await?;
-        let others = EndedSessions::AllBut(&caller.session_id);
-        let actor = Actor { id: Some(id), client_address: &client.address, now: self.clock.now() };
-        if !self.store.change_password(id, &old_hash, &new_hash, others, &actor).await? {
+    ) -> Result<String, Error> {
+        let ActiveToken { token, user } = active;
+        let caller = Caller::from(&*token);
+        let change = self.prepare_password(&caller, user.id, current, new, client).await?;
+        let change = PasswordChange {
+            user_id: user.id,
+            old_hash: &change.old_hash,
+            new_hash: &change.new_hash,
+            ending: EndedSessions::AllBut(&token.session_id),
+            unlocking: None,
+        };
+        let now = self.clock.now();
+        let actor = Actor { id: Some(user.id), client_address: &client.address, now };
+        if !self.store.change_password(&change, &actor).await? {
             // Changed by someone else meanwhile: it was not the password any more.
             return Err(Error::InvalidCredentials);
         }
-        Ok(())
+        // By this change. Where there was another since `active` was judged, it is void already.
+        let password_changes = user.password_changes + 1;
+        Ok(self.lockout.device_token(&User { password_changes, ..user }, ""))
     }
 
     /// What replaces the password of `id`.
@@ -370,13 +391,13 @@ impl Sessions {
         current: Password,
         new: Password,
         client: &ClientInfo,
-    ) -> Result<PasswordChange, Error> {
+    ) -> Result<HashChange, Error> {
         if id != UserId(caller.user_id) {
             return Err(Error::NotOwner);
         }
         let old_hash = self.confirm_password(caller, current, client).await?;
         let new_hash = self.passwords.hash(new).await?;
-        Ok(PasswordChange { old_hash, new_hash })
+        Ok(HashChange { old_hash, new_hash })
     }
 
     /// Asks whether `current` is the caller's password: its hash.

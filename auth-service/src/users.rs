@@ -10,6 +10,7 @@ use crate::{
     lockout::Lockout,
     model::{ClientInfo, Session, User, UserChanges, UserId},
     permissions::{Action, check},
+    sessions::HashChange,
     store::{Actor, EndedSessions, EndingSessions, PasswordChange, Store, UserChange},
 };
 
@@ -35,14 +36,17 @@ impl Users {
     ///
     /// # Errors
     /// [`Error::Contended`] where it was changed meanwhile.
-    pub async fn set_password(&self, id: UserId, old: &str, new: &str) -> Result<(), Error> {
+    pub async fn set_password(&self, user: &User, old: &str, new: &str) -> Result<(), Error> {
+        let change = PasswordChange {
+            user_id: user.id,
+            old_hash: old,
+            new_hash: new,
+            ending: EndedSessions::All,
+            unlocking: Some(&self.lockout.strangers(user)),
+        };
         let actor = Actor { id: None, client_address: "", now: self.clock.now() };
-        let all = EndedSessions::All;
-        if !self.store.change_password(id, old, new, all, &actor).await? {
-            return Err(Error::Contended);
-        }
-        self.lockout.unlock(id, None, &ClientInfo::default()).await?;
-        Ok(())
+        let is_changed = self.store.change_password(&change, &actor).await?;
+        if is_changed { Ok(()) } else { Err(Error::Contended) }
     }
 
     /// An account; `None` is the caller's own.
@@ -57,9 +61,9 @@ impl Users {
 
     /// An account, with its lock.
     async fn shown(&self, id: UserId) -> Result<User, Error> {
-        let user = self.store.user(id).await?.ok_or(Error::UserNotFound)?;
-        let locked_until = self.store.locked_until(id, self.clock.now()).await?;
-        Ok(User { locked_until, ..user })
+        let mut user = self.store.user(id).await?.ok_or(Error::UserNotFound)?;
+        self.lockout.show_locks(std::slice::from_mut(&mut user)).await?;
+        Ok(user)
     }
 
     /// Lifts the locks of an account.
@@ -73,8 +77,8 @@ impl Users {
         client: &ClientInfo,
     ) -> Result<User, Error> {
         check(caller, Action::UnlockUser, Some(id))?;
-        self.shown(id).await?;
-        self.lockout.unlock(id, Some(UserId(caller.user_id)), client).await?;
+        let user = self.store.user(id).await?.ok_or(Error::UserNotFound)?;
+        self.lockout.unlock(&user, Some(UserId(caller.user_id)), client).await?;
         self.shown(id).await
     }
 
@@ -92,11 +96,7 @@ impl Users {
         check(caller, Action::ListUsers, None)?;
         let mut users = self.store.users(prefix, page).await?;
         let next = page.cut(&mut users, |user| user.id.0);
-        let ids: Vec<_> = users.iter().map(|user| user.id).collect();
-        let locked = self.store.locked_users(&ids, self.clock.now()).await?;
-        for user in &mut users {
-            user.locked_until = locked.get(&user.id).copied();
-        }
+        self.lockout.show_locks(&mut users).await?;
         Ok((users, next))
     }
 
@@ -111,7 +111,7 @@ impl Users {
         caller: &Caller,
         id: Option<UserId>,
         changes: &UserChanges,
-        password: Option<&PasswordChange>,
+        password: Option<&HashChange>,
         client: &ClientInfo,
     ) -> Result<User, Error> {
         let id = id.unwrap_or(UserId(caller.user_id));
@@ -126,13 +126,19 @@ impl Users {
                 check(caller, action, Some(id))?;
             }
         }
-        let password = password.map(|one| (one, EndedSessions::AllBut(&caller.session_id)));
+        let password = password.map(|hashes| PasswordChange {
+            user_id: id,
+            old_hash: &hashes.old_hash,
+            new_hash: &hashes.new_hash,
+            ending: EndedSessions::AllBut(&caller.session_id),
+            unlocking: None,
+        });
         let actor = Actor {
             id: Some(UserId(caller.user_id)),
             client_address: &client.address,
             now: self.clock.now(),
         };
-        self.store_changes(id, changes, password, &actor).await?;
+        self.store_changes(id, changes, password.as_ref(), &actor).await?;
         self.shown(id).await
     }
 
@@ -149,7 +155,7 @@ impl Users {
         &self,
         id: UserId,
         changes: &UserChanges,
-        password: Option<(&PasswordChange, EndedSessions<'_>)>,
+        password: Option<&PasswordChange<'_>>,
         actor: &Actor<'_>,
     ) -> Result<User, Error> {
         // As long as any replica issues them, whose settings may be others than ours.
@@ -211,7 +217,11 @@ impl Users {
     ) -> Result<Vec<Session>, Error> {
         let id = id.unwrap_or(UserId(caller.user_id));
         check(caller, Action::ListSessions, Some(id))?;
-        Ok(self.store.sessions(id, self.clock.now()).await?)
+        let sessions = self.store.sessions(id, self.clock.now()).await?;
+        if sessions.is_empty() && self.store.user(id).await?.is_none() {
+            return Err(Error::UserNotFound);
+        }
+        Ok(sessions)
     }
 
     /// Ends a session.

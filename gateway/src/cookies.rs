@@ -4,7 +4,7 @@
 use axum::extract::FromRequestParts;
 use http::{
     HeaderMap, HeaderValue,
-    header::{COOKIE, HOST, ORIGIN},
+    header::{COOKIE, HOST, ORIGIN, SET_COOKIE},
     request::Parts,
 };
 
@@ -23,8 +23,6 @@ pub(crate) struct Cookies {
     pub(crate) session: Option<String>,
     /// The device token; empty where there is none.
     pub(crate) device: String,
-    /// The route, which the device's cookie comes back to.
-    path: String,
     is_https: bool,
 }
 
@@ -45,13 +43,25 @@ impl Cookies {
         self.cookie(SESSION, "", SESSION_PATH, "; Max-Age=0")
     }
 
-    /// The cookie that the device shows when it signs in by this route again.
+    /// The cookie that the device shows when it signs in again, or asks for a code: to each of the
+    /// families' routes, which have no path in common.
     ///
     /// # Errors
     /// 500 where the token is no value of a cookie.
-    pub(crate) fn device(&self, device_token: &str) -> Result<HeaderValue, Problem> {
-        let age = format!("; Max-Age={DEVICE_SECONDS_MAX}");
-        self.cookie(DEVICE, device_token, &self.path, &age)
+    fn device(&self, device_token: &str) -> Result<HeaderValue, Problem> {
+        self.cookie(DEVICE, device_token, "/", &format!("; Max-Age={DEVICE_SECONDS_MAX}"))
+    }
+
+    /// The headers that make a browser keep a device token; none where there is none.
+    ///
+    /// # Errors
+    /// As [`Cookies::device`].
+    pub(crate) fn keep_device(&self, device_token: &str) -> Result<HeaderMap, Problem> {
+        let mut headers = HeaderMap::new();
+        if !device_token.is_empty() {
+            headers.append(SET_COOKIE, self.device(device_token)?);
+        }
+        Ok(headers)
     }
 
     fn cookie(
@@ -85,7 +95,6 @@ impl FromRequestParts<Gateway> for Cookies {
         Ok(Self {
             session: session.map(str::to_owned),
             device: value(&parts.headers, DEVICE).unwrap_or_default().to_owned(),
-            path: parts.uri.path().to_owned(),
             is_https,
         })
     }
@@ -173,12 +182,7 @@ mod tests {
 
     #[test]
     fn a_cookie_is_out_of_reach_for_scripts_and_secure_under_tls() {
-        let cookies = |is_https| Cookies {
-            session: None,
-            device: String::new(),
-            path: "/login".to_owned(),
-            is_https,
-        };
+        let cookies = |is_https| Cookies { session: None, device: String::new(), is_https };
         assert_eq!(
             cookies(false).session("a.b"),
             Ok(HeaderValue::from_static("session=a.b; Path=/auth/logout; HttpOnly; SameSite=Lax"))
@@ -186,7 +190,7 @@ mod tests {
         assert_eq!(
             cookies(true).device("1.b.2"),
             Ok(HeaderValue::from_static(
-                "device=1.b.2; Path=/login; Max-Age=15552000; HttpOnly; SameSite=Lax; Secure"
+                "device=1.b.2; Path=/; Max-Age=15552000; HttpOnly; SameSite=Lax; Secure"
             ))
         );
         assert_eq!(cookies(false).session("a; Domain=example.com"), Err(Problem::internal()));

@@ -11,7 +11,7 @@ use serde::Serialize;
 use service_kit::rejection::Violation;
 use utoipa::{
     IntoParams,
-    openapi::schema::{Object, ObjectBuilder, Type},
+    openapi::schema::{Object, ObjectBuilder, SchemaType, Type},
 };
 
 use crate::{
@@ -82,9 +82,11 @@ impl Paging {
     }
 }
 
-/// Without a format, as that would be a limit.
+/// An integer without a format, as that would be a limit; or nothing, which asks for no page.
 fn described_page_size() -> Object {
-    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).examples([50]).build()
+    let types = SchemaType::Array(vec![Type::Integer, Type::String]);
+    let schema = ObjectBuilder::new().schema_type(types).minimum(Some(0)).max_length(Some(0));
+    schema.examples([50]).build()
 }
 
 /// An integer of any length: one too large is coerced later on, one below 0 refused (AIP-158).

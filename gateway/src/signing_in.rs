@@ -1,6 +1,6 @@
 //! Signing in, which three families of routes have in common.
 
-use http::{HeaderMap, header::SET_COOKIE};
+use http::HeaderMap;
 use proto::auth::v1::{LoginRequest, Tokens, User};
 
 use crate::{
@@ -38,10 +38,7 @@ pub(crate) async fn sign_in(
     })?;
     let wording = Wording { members, ..*wording };
     let answer = call.answer(call.auth().login(call.request(request)), &wording).await?;
-    let mut headers = HeaderMap::new();
-    if !answer.device_token.is_empty() {
-        headers.append(SET_COOKIE, cookies.device(&answer.device_token)?);
-    }
+    let headers = cookies.keep_device(&answer.device_token)?;
     Ok(SignedIn {
         tokens: given(answer.tokens)?,
         user: given(answer.user)?,

@@ -9,7 +9,7 @@ use std::{
 
 use axum::extract::FromRequestParts;
 use http::{
-    HeaderMap, HeaderValue,
+    Extensions, HeaderMap, HeaderValue,
     header::{AUTHORIZATION, USER_AGENT},
     request::Parts,
 };
@@ -50,6 +50,17 @@ impl From<SocketAddr> for ClientAddress {
         // On a socket for both families a client of IPv4 shows as `::ffff:192.0.2.1`.
         Self(address.ip().to_canonical())
     }
+}
+
+/// Where the client of a request with these headers and extensions is, as far as can be believed;
+/// `None` where the request did not come over a connection.
+pub(crate) fn client_address(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Option<IpAddr> {
+    let peer = extensions.get::<ClientAddress>()?;
+    Some(gateway.0.trusted_proxies.client_address(peer.0, headers))
 }
 
 /// What the edge knows of a request.
@@ -114,9 +125,8 @@ impl FromRequestParts<Gateway> for Call {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
-        let (Some(arrival), Some(client)) =
-            (parts.extensions.get::<Arrival>(), parts.extensions.get::<ClientAddress>())
-        else {
+        let address = client_address(gateway, &parts.headers, &parts.extensions);
+        let (Some(arrival), Some(address)) = (parts.extensions.get::<Arrival>(), address) else {
             tracing::error!("a request did not come through the edge");
             return Err(Problem::internal());
         };
@@ -128,7 +138,6 @@ impl FromRequestParts<Gateway> for Call {
         }
         metadata.insert(TRACEPARENT, header_value(trace));
         metadata.insert(X_REQUEST_ID, arrival.request_id.as_header().clone());
-        let address = gateway.0.trusted_proxies.client_address(client.0, &parts.headers);
         metadata.insert(FORWARDED_FOR, header_value(address));
         if let Some(user_agent) = parts.headers.get(USER_AGENT) {
             metadata.insert(FORWARDED_USER_AGENT, user_agent.clone());

@@ -65,8 +65,9 @@ async fn serve(cli: Cli, shutdown: Shutdown) -> Result<(), StartError> {
         auth_service::Config::new(cli.auth, rules.clone(), tokens.clone(), &cli.common)?;
     let training_config =
         training_service::Config::new(cli.training, rules, tokens, auth.clone(), &cli.common)?;
-    let gateway_config =
-        gateway::Config::new(auth, training).trusting(cli.common.client.trusted_proxies);
+    let gateway_config = gateway::Config::new(auth, training)
+        .trusting(cli.common.client.trusted_proxies)
+        .set(cli.gateway);
 
     if let [Ok(gateway), Ok(auth), Ok(training)] = addresses {
         welcome(gateway, auth, training);

@@ -17,19 +17,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use auth_service::{
-    Config, ImportOptions, LockoutSettings, PasswordResetSettings, PasswordSettings, import, serve,
-};
+use auth_service::{Config, ImportOptions, import, serve};
 use proto::auth::v1::{
     LoginRequest, RequestPasswordResetRequest, ResetPasswordRequest,
     auth_service_client::AuthServiceClient,
 };
-use service_kit::{
-    Clock, Entropy, Shutdown, client::TrustedProxies, db::DatabaseUrl, mail, secret::SecretKey,
-    settings::ServiceTokens,
-};
+use service_kit::{Clock, Shutdown, client::FORWARDED_FOR, db::DatabaseUrl, secret::SecretKey};
 use tokio::net::TcpListener;
-use tonic::{Code, transport::Channel};
+use tonic::{Code, Request, transport::Channel};
 
 use distribution::compare;
 
@@ -92,7 +87,7 @@ async fn main() {
     let ask = |kind, number| asked_for_code(auth.clone(), address(kind, number));
     compare(&names, tries, CODE_PAUSE, ask).await;
     println!("wrong codes:");
-    let guess = |kind, number| guessed_code(auth.clone(), address(kind, number));
+    let guess = |kind, number| guessed_code(auth.clone(), kind, number);
     compare(&names, tries, CODE_PAUSE, guess).await;
 }
 
@@ -107,15 +102,19 @@ async fn refused(mut auth: Auth, identifier: String) -> Duration {
 }
 
 async fn asked_for_code(mut auth: Auth, email: String) -> Duration {
-    let request = RequestPasswordResetRequest { email };
+    let request = RequestPasswordResetRequest { email, ..RequestPasswordResetRequest::default() };
     let started = Instant::now();
     auth.request_password_reset(request).await.expect("accepted");
     started.elapsed()
 }
 
-async fn guessed_code(mut auth: Auth, email: String) -> Duration {
+async fn guessed_code(mut auth: Auth, kind: usize, number: usize) -> Duration {
+    let email = address(kind, number);
     let (otp, new_password) = ("999999".to_owned(), "anotherpassword456".to_owned());
-    let request = ResetPasswordRequest { email, otp, new_password };
+    let mut request = Request::new(ResetPasswordRequest { email, otp, new_password });
+    // From another client each time: one that guesses a lot is throttled.
+    let client = format!("10.{}.{}.{}", kind, number / 256, number % 256);
+    request.metadata_mut().insert(FORWARDED_FOR, client.parse().expect("an address"));
     let started = Instant::now();
     let refused = auth.reset_password(request).await.expect_err("a wrong code");
     let took = started.elapsed();
@@ -147,46 +146,10 @@ async fn move_in(folder: &Path, database: &DatabaseUrl, kinds: &[Kind], tries: u
 async fn start(folder: &Path, kinds: &[Kind], tries: u32) -> Auth {
     let database = DatabaseUrl::embedded(&folder.join("auth.db"));
     move_in(folder, &database, kinds, tries).await;
-    let config = Config {
-        database,
-        secret_key: SecretKey::from_bytes([7; 32]),
-        token_rules: auth_client::TokenRules {
-            issuer: "pavilion".to_owned(),
-            audience: "pavilion".to_owned(),
-        },
-        access_token_ttl: Duration::from_mins(15),
-        refresh_token_ttl: Duration::from_hours(1),
-        session_ttl_max: Duration::from_hours(1),
-        refresh_grace: Duration::from_secs(30),
-        token_algorithm: auth_client::Algorithm::EdDsa,
-        signing_key_rotation: Duration::from_hours(90 * 24),
-        event_retention: Duration::from_hours(24),
-        service_tokens: ServiceTokens::default(),
-        lockout: LockoutSettings {
-            lockout_threshold: 5,
-            lockout_duration: Duration::from_mins(15),
-            address_failures_max: 0,
-        },
-        password_reset: PasswordResetSettings {
-            otp_ttl: Duration::from_mins(10),
-            otp_max_attempts: 5,
-            reset_requests_max: 0,
-        },
-        mail: mail::Settings {
-            smtp_url: None,
-            mail_from: "no-reply@localhost".parse().expect("a mailbox"),
-        },
-        trusted_proxies: TrustedProxies::default(),
-        password_chars_min: 8,
-        password_blocklist: None,
-        passwords: PasswordSettings {
-            argon2_memory_kib: 19_456,
-            argon2_iterations: 2,
-            argon2_parallelism: 1,
-        },
-        clock: Clock::system(),
-        entropy: Entropy::system(),
-    };
+    let mut config = Config::with_defaults(database, SecretKey::from_bytes([7; 32]));
+    config.lockout.address_failures_max = 0;
+    config.password_reset.reset_requests_max = 0;
+    config.trusted_proxies = "127.0.0.1".parse().expect("an address");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     tokio::spawn(serve(config, listener, Shutdown::new()));

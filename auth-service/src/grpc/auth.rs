@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use auth_client::Caller;
 use proto::auth::v1::{
     ChangePasswordRequest, ChangePasswordResponse, GetJwksRequest, GetJwksResponse, LoginRequest,
     LoginResponse, LogoutAllRequest, LogoutAllResponse, LogoutRequest, LogoutResponse,
@@ -161,9 +160,8 @@ impl AuthService for AuthApi {
         let (Some(current), Some(new)) = (current, new) else {
             return Err(Error::Invalid(violations).into());
         };
-        let caller = Caller::from(&*active.token);
-        self.sessions.change_password(&caller, current, new, &client).await?;
-        Ok(Response::new(ChangePasswordResponse {}))
+        let device_token = self.sessions.change_password(active, current, new, &client).await?;
+        Ok(Response::new(ChangePasswordResponse { device_token }))
     }
 
     async fn watch_revocations(

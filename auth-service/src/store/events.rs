@@ -61,6 +61,15 @@ impl Store {
         rows.iter().map(event).collect()
     }
 
+    /// Whether the event with this number is kept.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn has_event(&self, sequence: i64) -> Result<bool, DbError> {
+        let select = sql!("SELECT sequence FROM events WHERE sequence = ?");
+        Ok(self.db.read(select).bind(sequence).fetch_optional().await?.is_some())
+    }
+
     /// The events after `sequence` that end tokens at `now`, oldest first, at most `limit`.
     ///
     /// # Errors

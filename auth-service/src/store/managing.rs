@@ -13,7 +13,7 @@ use super::{
     users::{COLUMNS, lock_user, user},
 };
 use crate::model::{
-    EventType, NewEvent, Role, Roles, User, UserChanges, UserId, email_key, username_key,
+    EventType, NewEvent, Role, Roles, Subject, User, UserChanges, UserId, email_key, username_key,
 };
 
 /// Who does something, from where and when.
@@ -25,6 +25,21 @@ pub struct Actor<'a> {
     pub client_address: &'a str,
     /// When.
     pub now: Timestamp,
+}
+
+/// A password that replaces another.
+#[derive(Clone, Copy, Debug)]
+pub struct PasswordChange<'a> {
+    /// Whose.
+    pub user_id: UserId,
+    /// The hash that it must still have.
+    pub old_hash: &'a str,
+    /// The hash from now on.
+    pub new_hash: &'a str,
+    /// Which sessions end.
+    pub ending: EndedSessions<'a>,
+    /// Strangers to the account, by each of its names, where its locks are lifted.
+    pub unlocking: Option<&'a [Subject]>,
 }
 
 /// What became of a change.
@@ -40,15 +55,6 @@ pub enum UserChange<T> {
     Nameless,
     /// The password is no longer the one that was to be replaced.
     OtherPassword,
-}
-
-/// What replaces a password, if that is still the one with the old hash.
-#[derive(Clone, Debug)]
-pub struct PasswordChange {
-    /// As it was found.
-    pub old_hash: String,
-    /// As it is to be.
-    pub new_hash: String,
 }
 
 impl Actor<'_> {
@@ -111,7 +117,7 @@ impl Store {
         &self,
         id: UserId,
         changes: &UserChanges,
-        password: Option<(&PasswordChange, EndedSessions<'_>)>,
+        password: Option<&PasswordChange<'_>>,
         actor: &Actor<'_>,
         tokens_until: Timestamp,
     ) -> Result<UserChange<User>, DbError> {
@@ -128,9 +134,8 @@ impl Store {
                 return Ok(UserChange::LastAdmin);
             }
             let mut events = Vec::new();
-            if let Some((password, ended)) = password {
-                let PasswordChange { old_hash, new_hash } = password;
-                match replace_hash(tx, id, old_hash, new_hash, ended, actor).await? {
+            if let Some(password) = password {
+                match self.replace_hash(tx, password, actor).await? {
                     Some(password_events) => events = password_events,
                     None => return Ok(UserChange::OtherPassword),
                 }
@@ -200,51 +205,52 @@ impl Store {
         })
     }
 
-    /// Replaces a password's hash that is still `old_hash`, and ends all sessions but `current`.
-    /// `false` where it has changed meanwhile.
+    /// Replaces a password; `false` where it has changed meanwhile.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn change_password(
         &self,
-        id: UserId,
-        old_hash: &str,
-        new_hash: &str,
-        current: EndedSessions<'_>,
+        change: &PasswordChange<'_>,
         actor: &Actor<'_>,
     ) -> Result<bool, DbError> {
         transaction!(self.db, |tx| {
-            let Some(events) = replace_hash(tx, id, old_hash, new_hash, current, actor).await?
-            else {
+            let Some(events) = self.replace_hash(tx, change, actor).await? else {
                 return Ok(false);
             };
             self.append_events(tx, actor.now, &events).await?;
             Ok(true)
         })
     }
-}
 
-/// Replaces a hash that is still `old_hash` and ends sessions: the events of it. `None` where it
-/// is another, and nothing was written.
-async fn replace_hash(
-    tx: &mut Tx,
-    id: UserId,
-    old_hash: &str,
-    new_hash: &str,
-    ended: EndedSessions<'_>,
-    actor: &Actor<'_>,
-) -> Result<Option<Vec<NewEvent>>, DbError> {
-    let update = sql!(
-        "UPDATE users SET password_hash = ?, updated_at = ? WHERE id = ? AND password_hash = ?"
-    );
-    let query = tx.query(update).bind(new_hash).bind(actor.now.micros());
-    if query.bind(id.0).bind(old_hash).execute().await? == 0 {
-        return Ok(None);
+    /// Replaces a password, and gives the events of it; `None` where it is another than expected,
+    /// and nothing was written.
+    async fn replace_hash(
+        &self,
+        tx: &mut Tx,
+        change: &PasswordChange<'_>,
+        actor: &Actor<'_>,
+    ) -> Result<Option<Vec<NewEvent>>, DbError> {
+        let id = change.user_id;
+        let update = sql!(
+            "UPDATE users SET password_hash = ?, password_changes = password_changes + 1, \
+             updated_at = ? WHERE id = ? AND password_hash = ?"
+        );
+        let query = tx.query(update).bind(change.new_hash).bind(actor.now.micros());
+        if query.bind(id.0).bind(change.old_hash).execute().await? == 0 {
+            return Ok(None);
+        }
+        let all = actor.ending_all(id, "password changed");
+        let ending = EndingSessions { which: change.ending, ..all };
+        let mut events = vec![actor.event(EventType::PasswordChanged, id)];
+        events.extend(end_sessions(tx, &ending).await?);
+        if let Some(strangers) = change.unlocking
+            && self.clear_lockout(tx, id, strangers, actor.now).await? > 0
+        {
+            events.push(actor.event(EventType::AccountUnlocked, id));
+        }
+        Ok(Some(events))
     }
-    let ending = EndingSessions { which: ended, ..actor.ending_all(id, "password changed") };
-    let mut events = vec![actor.event(EventType::PasswordChanged, id)];
-    events.extend(end_sessions(tx, &ending).await?);
-    Ok(Some(events))
 }
 
 fn changed(old: &User, changes: &UserChanges, now: Timestamp) -> User {

@@ -155,4 +155,26 @@ on_each_database! {
         let nothing = service.users().revoke_session(revoke(&here.access_token, "")).await;
         assert_eq!(violations(nothing), ["session_id: REQUIRED"]);
     }
+
+    async fn sessions_of_nobody_are_not_found_and_of_others_not_shown(database) {
+        let service = Service::start(&database).await;
+        service.register("root", "").await.expect("registered");
+        service.register("ann", "").await.expect("registered");
+        service.make_admin(&database, 1).await;
+        let root = service.login("root", PASSWORD).await.expect("signed in").access_token;
+        let list = async |token: &str, user_id| {
+            let request = by(token, ListSessionsRequest { user_id });
+            let listed = service.users().list_sessions(request).await;
+            listed.map(|answer| answer.into_inner().sessions.len())
+        };
+        assert_eq!(list(&root, 2).await.expect("a list"), 0, "not signed in anywhere");
+        let not_found = (Code::NotFound, "USER_NOT_FOUND".to_owned());
+        assert_eq!(refusal(list(&root, 3).await), not_found);
+        let ann = service.login("ann", PASSWORD).await.expect("signed in").access_token;
+        for other in [1, 3] {
+            let refused = (Code::PermissionDenied, "NOT_OWNER".to_owned());
+            assert_eq!(refusal(list(&ann, other).await), refused);
+        }
+        assert_eq!(list(&root, 2).await.expect("a list"), 1);
+    }
 }

@@ -165,6 +165,11 @@ impl Refusal {
             let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).build();
             response = response.header("Retry-After", header("In seconds.", seconds));
         }
+        if self == Self::TooManyRequests {
+            let limit = "Where the requests of each client are limited (REQUEST_RATE).";
+            response = response.header("RateLimit", header(limit, text()));
+            response = response.header("RateLimit-Policy", header(limit, text()));
+        }
         if self == Self::Unauthorized {
             response = response.header("WWW-Authenticate", header("`Bearer`", text()));
         }

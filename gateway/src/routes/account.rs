@@ -1,13 +1,14 @@
 //! One's own account: `/account` and `/auth/change_password`.
 
 use axum::Json;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use proto::auth::v1::{ChangePasswordRequest, DeleteUserRequest};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Gateway,
     answers::Message,
+    cookies::Cookies,
     fields::Fields,
     openapi::{
         ACCOUNTS,
@@ -60,12 +61,17 @@ async fn delete_account(call: Call, body: Fields) -> Result<StatusCode, Problem>
         Locked,
     )
 )]
-async fn change_password(call: Call, body: Fields) -> Result<Json<Message>, Problem> {
+async fn change_password(
+    call: Call,
+    cookies: Cookies,
+    body: Fields,
+) -> Result<(HeaderMap, Json<Message>), Problem> {
     let request = body.read(&Wording::PLAIN, |body| ChangePasswordRequest {
         current_password: body.expected("current_password"),
         new_password: body.expected("new_password"),
     })?;
     let request = call.request(request);
-    call.answer(call.auth().change_password(request), &Wording::PLAIN).await?;
-    Ok(Json(Message { message: "Password updated successfully" }))
+    let answer = call.answer(call.auth().change_password(request), &Wording::PLAIN).await?;
+    let headers = cookies.keep_device(&answer.device_token)?;
+    Ok((headers, Json(Message { message: "Password updated successfully" })))
 }

@@ -168,9 +168,15 @@ async fn login(
         (status = 200, description = "Whether or not there is such an account.", body = Message),
     )
 )]
-async fn reset_password(call: Call, body: Fields) -> Result<Json<Message>, Problem> {
-    let request =
-        body.read(&WORDING, |body| RequestPasswordResetRequest { email: body.expected("email") })?;
+async fn reset_password(
+    call: Call,
+    cookies: Cookies,
+    body: Fields,
+) -> Result<Json<Message>, Problem> {
+    let request = body.read(&WORDING, |body| RequestPasswordResetRequest {
+        email: body.expected("email"),
+        device_token: cookies.device,
+    })?;
     let request = call.request(request);
     call.answer(call.auth().request_password_reset(request), &WORDING).await?;
     Ok(Json(Message { message: "OTP sent successfully" }))

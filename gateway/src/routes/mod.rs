@@ -11,16 +11,21 @@ mod registrations;
 mod sessions;
 
 use axum::{Router, middleware::from_fn_with_state};
+use http::StatusCode;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Gateway, edge, openapi};
+use crate::{Gateway, edge, openapi, rate};
 
 /// Every route, with the edge around them.
 pub(crate) fn router(gateway: &Gateway) -> Router {
-    let admitted =
-        limited().layer(from_fn_with_state(gateway.clone(), edge::admit)).merge(health::routes());
-    let (routes, _) = admitted.split_for_parts();
+    let routes = limited()
+        // Spelled out, or the layers would leave unknown paths alone.
+        .fallback(async || StatusCode::NOT_FOUND)
+        .layer(from_fn_with_state(gateway.clone(), edge::admit))
+        .layer(from_fn_with_state(gateway.clone(), rate::limit))
+        .merge(health::routes());
+    let (routes, _) = routes.split_for_parts();
     edge::around(routes, gateway)
 }
 

@@ -64,7 +64,7 @@ async fn the_page_allows_nothing_but_what_is_its_own() {
 async fn a_part_of_the_page_is_sent_as_the_client_takes_it_and_once() {
     let gateway = start_alone().await;
     let path = "/docs/swagger-ui.css";
-    let (plain, css) = gateway.get_text(path, &[("accept-encoding", "gzip;q=0, br")]).await;
+    let (plain, css) = gateway.get_text(path, &[("accept-encoding", "gzip;q=0")]).await;
     assert_eq!(plain.headers.get("content-encoding"), None);
     assert!(css.contains(".swagger-ui"));
 
