@@ -2,30 +2,36 @@
 
 use proto::auth::v1 as auth;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::resources::User;
 
 /// That it was done.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Message {
     pub(crate) message: &'static str,
 }
 
 /// That it was done to an account, and how that is now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AccountMessage {
     pub(crate) message: &'static str,
     pub(crate) user: User,
 }
 
 /// The tokens of a session.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Tokens {
+    /// A JWT (RFC 9068), sent as `Authorization: Bearer ...`.
+    #[schema(example = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl")]
     access_token: String,
+    /// Opaque; good for one refresh.
     refresh_token: String,
     /// Always `Bearer`.
+    #[schema(example = "Bearer")]
     token_type: String,
     /// The lifetime of the access token in seconds.
+    #[schema(example = 900)]
     expires_in: i64,
 }
 
@@ -41,7 +47,7 @@ impl From<auth::Tokens> for Tokens {
 }
 
 /// The tokens of a new session, and whose it is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LoggedIn {
     pub(crate) message: &'static str,
     #[serde(flatten)]

@@ -71,7 +71,7 @@ pub(crate) struct Members {
 impl Members {
     /// A string; empty where it is absent or null.
     pub(crate) fn text(&mut self, name: &'static str) -> String {
-        match self.left.remove(name) {
+        match self.take(name) {
             Some(Value::String(text)) => text,
             None | Some(Value::Null) => String::new(),
             Some(_) => {
@@ -101,7 +101,7 @@ impl Members {
 
     /// An integer; 0 where it is absent or null. `1.0` and `"1"` are none.
     pub(crate) fn integer(&mut self, name: &'static str) -> i64 {
-        match self.left.remove(name) {
+        match self.take(name) {
             None | Some(Value::Null) => 0,
             Some(value) => value.as_i64().unwrap_or_else(|| {
                 self.wrong_type(name, "an integer of 64 bits");
@@ -112,12 +112,12 @@ impl Members {
 
     /// A string that is to replace another: `None` where it is absent, empty where it is null.
     pub(crate) fn change(&mut self, name: &'static str) -> Option<String> {
-        self.left.contains_key(name).then(|| self.text(name))
+        self.has(name).then(|| self.text(name))
     }
 
     /// `true` or `false`; `None` where it is absent or null.
     pub(crate) fn flag(&mut self, name: &'static str) -> Option<bool> {
-        match self.left.remove(name) {
+        match self.take(name) {
             None | Some(Value::Null) => None,
             Some(Value::Bool(flag)) => Some(flag),
             Some(_) => {
@@ -133,7 +133,7 @@ impl Members {
         name: &'static str,
         words: &[(&'static str, T)],
     ) -> Option<T> {
-        let word = match self.left.remove(name) {
+        let word = match self.take(name) {
             None | Some(Value::Null) => return None,
             Some(word) => word,
         };
@@ -146,16 +146,28 @@ impl Members {
         found.map(|(_, meaning)| *meaning)
     }
 
-    /// Digits that a client may send as a string or as a number; empty where they are absent.
+    /// Digits that the service wants, as [`Members::expected`]; a string or a number.
     pub(crate) fn digits(&mut self, name: &'static str) -> String {
         match self.left.get(name) {
             Some(Value::Number(number)) if number.is_u64() => {
                 let digits = number.to_string();
-                self.left.remove(name);
+                self.take(name);
                 digits
             }
-            _ => self.text(name),
+            _ => self.expected(name),
         }
+    }
+
+    fn has(&self, name: &'static str) -> bool {
+        #[cfg(test)]
+        asked::note(name);
+        self.left.contains_key(name)
+    }
+
+    fn take(&mut self, name: &'static str) -> Option<Value> {
+        #[cfg(test)]
+        asked::note(name);
+        self.left.remove(name)
     }
 
     fn wrong_type(&mut self, name: &'static str, wanted: &str) {
@@ -197,6 +209,25 @@ fn is_json(headers: &HeaderMap) -> bool {
         .all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
     is_plain
         && (subtype == "json" || subtype.strip_suffix("+json").is_some_and(|it| !it.is_empty()))
+}
+
+/// Which members the handlers of this thread asked for, to be held against the description.
+#[cfg(test)]
+pub(crate) mod asked {
+    use std::{cell::RefCell, collections::BTreeSet};
+
+    thread_local! {
+        static NAMES: RefCell<BTreeSet<&'static str>> = RefCell::default();
+    }
+
+    pub(super) fn note(name: &'static str) {
+        NAMES.with_borrow_mut(|names| names.insert(name));
+    }
+
+    /// Those since the last time.
+    pub(crate) fn since() -> BTreeSet<&'static str> {
+        NAMES.take()
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use axum::extract::FromRequestParts;
 use http::{HeaderValue, request::Parts};
 use service_kit::rejection::Violation;
+use utoipa::IntoParams;
 
 use crate::{
     Gateway,
@@ -14,7 +15,13 @@ pub(crate) const NAME: &str = "Idempotency-Key";
 
 /// What was sent, whatever it is: the service says what a good one looks like. Empty where nothing
 /// was.
-pub(crate) struct IdempotencyKey(pub(crate) String);
+#[derive(IntoParams)]
+#[into_params(names("Idempotency-Key"), parameter_in = Header)]
+pub(crate) struct IdempotencyKey(
+    /// The same key within 24 hours gives the same answer.
+    #[param(required = false, max_length = 64, pattern = "^[ -~]*$")]
+    pub(crate) String,
+);
 
 impl FromRequestParts<Gateway> for IdempotencyKey {
     type Rejection = Problem;

@@ -2,12 +2,15 @@
 
 use axum::extract::{FromRequestParts, Path};
 use http::{StatusCode, request::Parts};
+use utoipa::IntoParams;
 
 use crate::{Gateway, problem::Problem};
 
 /// An id in decimal digits, at least 1: what is none names nothing that could be there, and 0,
 /// which is the caller to some RPCs, names nobody.
-pub(crate) struct Id(pub(crate) i64);
+#[derive(IntoParams)]
+#[into_params(names("id"), parameter_in = Path)]
+pub(crate) struct Id(#[param(minimum = 1, example = 1)] pub(crate) i64);
 
 impl FromRequestParts<Gateway> for Id {
     type Rejection = Problem;

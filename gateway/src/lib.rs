@@ -19,6 +19,7 @@
 //! | `problem` | errors: the one place where a `Status` becomes an HTTP answer |
 //! | `resources`, `answers`, `times` | users, registrations, ... as JSON shows them |
 //! | `signing_in` | signing in, which three families of routes have in common |
+//! | `openapi` | the description of the routes, of which `/docs` is a reader |
 //! | `routes` | one file for each family of routes |
 //!
 //! A new route is a handler of about ten lines in its family's file: read the members, build the
@@ -36,6 +37,7 @@ mod fields;
 mod idempotency;
 mod ids;
 pub mod limits;
+mod openapi;
 mod paging;
 mod problem;
 pub mod rate;

@@ -9,6 +9,10 @@ use form_urlencoded::Serializer;
 use http::{HeaderValue, header::LINK, request::Parts};
 use serde::Serialize;
 use service_kit::rejection::Violation;
+use utoipa::{
+    IntoParams,
+    openapi::schema::{Object, ObjectBuilder, SchemaType, Type},
+};
 
 use crate::{
     Gateway,
@@ -20,10 +24,14 @@ const PAGES_MAX: usize = 10;
 const PAGE_SIZE: i32 = 1000;
 
 /// The page that a client asks for; absent and empty parameters ask for none.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Paging {
+    /// How many at most: 0 means 50, more than 1000 means 1000.
+    #[param(schema_with = described_page_size)]
     pub(crate) page_size: Option<i32>,
-    /// Empty where none is asked for.
+    /// Out of the `Link` of the page before; empty for the first page.
+    #[param(required = false)]
     pub(crate) page_token: String,
 }
 
@@ -72,6 +80,13 @@ impl Paging {
         }
         Ok(paging)
     }
+}
+
+/// An integer without a format, as that would be a limit; or nothing, which asks for no page.
+fn described_page_size() -> Object {
+    let types = SchemaType::Array(vec![Type::Integer, Type::String]);
+    let schema = ObjectBuilder::new().schema_type(types).minimum(Some(0)).max_length(Some(0));
+    schema.examples([50]).build()
 }
 
 /// An integer of any length: one too large is coerced later on, one below 0 refused (AIP-158).

@@ -6,21 +6,34 @@ use proto::{
     training::v1::{self as training, RegistrationStatus},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::times;
 
 /// An account.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct User {
+    #[schema(minimum = 1, example = 1)]
     id: i64,
+    /// The handle, unique without regard to case.
+    #[schema(required, example = "newuser")]
     username: Option<String>,
+    #[schema(required, example = "user@example.com")]
     email: Option<String>,
+    /// The name to display.
+    #[schema(required, example = "John Doe")]
     name: Option<String>,
-    /// The one that allows the most.
+    /// The one that allows the most: `user`, `coach` or `admin`.
+    #[schema(required, example = "user")]
     role: Option<&'static str>,
+    /// `user`, `coach`, `admin`
+    #[schema(value_type = Vec<String>, example = json!(["user"]))]
     roles: Vec<&'static str>,
+    /// Whether the account is kept from signing in.
     disabled: bool,
+    #[schema(required, format = DateTime, example = "2026-01-31T12:00:00.000000Z")]
     created_at: Option<String>,
+    #[schema(required, format = DateTime, example = "2026-01-31T12:00:00.000000Z")]
     updated_at: Option<String>,
 }
 
@@ -41,14 +54,19 @@ impl From<auth::User> for User {
 }
 
 /// Where someone is signed in.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Session {
     #[serde(rename = "session_id")]
     id: String,
+    #[schema(required, format = DateTime, example = "2026-01-31T12:00:00.000000Z")]
     created_at: Option<String>,
+    #[schema(required, format = DateTime, example = "2026-01-31T12:00:00.000000Z")]
     last_used_at: Option<String>,
+    #[schema(required, format = DateTime, example = "2026-01-31T12:00:00.000000Z")]
     expires_at: Option<String>,
+    #[schema(required)]
     client_address: Option<String>,
+    #[schema(required)]
     user_agent: Option<String>,
     /// Whether the request came from there.
     current: bool,
@@ -69,16 +87,32 @@ impl From<auth::Session> for Session {
 }
 
 /// A place in training.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Registration {
+    #[schema(minimum = 1, example = 1)]
     id: i64,
+    #[schema(minimum = 1, example = 1)]
     user_id: i64,
+    #[schema(example = "cricket")]
     sport: String,
+    #[schema(example = "intermediate")]
     training_level: String,
+    /// In UTC, without saying so.
     #[serde(rename = "registration_date")]
+    #[schema(
+        required,
+        pattern = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}$",
+        example = "2026-01-31T12:00:00.000000"
+    )]
     date: Option<String>,
+    /// The program that it is for, where it is for one.
+    #[schema(required)]
     program_id: Option<i64>,
+    /// `confirmed`, `waitlisted`, `cancelled`; `unknown` for one that the gateway has no word for
+    #[schema(example = "confirmed")]
     status: &'static str,
+    /// From 1 on, where it is waitlisted.
+    #[schema(required)]
     waitlist_position: Option<i64>,
 }
 

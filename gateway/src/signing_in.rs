@@ -61,5 +61,10 @@ pub(crate) fn by_email(body: &mut Members) -> (String, Naming) {
 /// The address where there is one, else the username.
 pub(crate) fn by_email_or_username(body: &mut Members) -> (String, Naming) {
     let email = body.text("email");
-    if email.is_empty() { (body.required("username"), BY_USERNAME) } else { (email, BY_EMAIL) }
+    if email.is_empty() {
+        return (body.required("username"), BY_USERNAME);
+    }
+    // Not used, but no less wrong where it is no string.
+    body.text("username");
+    (email, BY_EMAIL)
 }

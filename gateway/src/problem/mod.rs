@@ -5,14 +5,12 @@
 //! `error` both hold the text that the documents of old promise (and one of them two), `detail`
 //! that of `message`.
 
+mod body;
 mod status;
 
 use std::{borrow::Cow, time::Duration};
 
-use axum::{
-    body::Body,
-    response::{IntoResponse, Response},
-};
+use axum::response::{IntoResponse, Response};
 use http::{
     HeaderValue, StatusCode,
     header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
@@ -21,6 +19,7 @@ use serde_json::json;
 use service_kit::rejection::{self, Violation};
 
 use crate::request_id::RequestId;
+pub(crate) use body::Body;
 pub(crate) use status::{Reason, Wording};
 
 /// What a client is told to wait where the service does not say.
@@ -96,30 +95,17 @@ impl Problem {
 
     /// Gives `response`, which has this problem's status, its body.
     pub(crate) fn write(&self, request_id: &RequestId, response: &mut Response) {
-        let mut members = json!({
-            "type": format!("/problems/{}", self.code.to_ascii_lowercase().replace('_', "-")),
-            "title": in_words(&self.code),
-            "status": self.status.as_u16(),
-            "detail": self.text,
-            "code": self.code,
-            "message": self.text,
-            "error": self.error.unwrap_or(&self.text),
-            "request_id": request_id.as_str(),
-        });
+        let mut body = Body::new(self.status.as_u16(), &self.code, &self.text, request_id.as_str());
+        if let Some(error) = self.error {
+            body = body.saying(error);
+        }
         if self.status == StatusCode::BAD_REQUEST {
-            let errors = self.violations.iter().map(|violation| {
-                json!({
-                    "field": violation.field,
-                    "code": violation.reason,
-                    "message": violation.description,
-                })
-            });
-            members["errors"] = errors.collect();
+            body = body.listing(&self.violations);
         }
         if self.refuses_a_token() {
-            members["msg"] = json!(self.text);
+            body = body.of_a_token();
         }
-        *response.body_mut() = Body::from(members.to_string());
+        *response.body_mut() = axum::body::Body::from(json!(body).to_string());
         let headers = response.headers_mut();
         headers.remove(CONTENT_LENGTH);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

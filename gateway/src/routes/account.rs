@@ -1,25 +1,26 @@
 //! One's own account: `/account` and `/auth/change_password`.
 
-use axum::{
-    Json, Router,
-    routing::{delete, post},
-};
+use axum::Json;
 use http::{HeaderMap, StatusCode};
 use proto::auth::v1::{ChangePasswordRequest, DeleteUserRequest};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Gateway,
     answers::Message,
     cookies::Cookies,
     fields::Fields,
+    openapi::{
+        ACCOUNTS,
+        bodies::{ChangePassword, DeleteAccount},
+        refusals::{Conflict, Forbidden, Locked},
+    },
     problem::{Problem, Wording},
     upstream::Call,
 };
 
-pub(super) fn routes() -> Router<Gateway> {
-    Router::new()
-        .route("/account", delete(delete_account))
-        .route("/auth/change_password", post(change_password))
+pub(super) fn routes() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new().routes(routes!(delete_account)).routes(routes!(change_password))
 }
 
 /// Without the password the RPC would have to be told the account: what it then misses is the
@@ -29,6 +30,15 @@ const DELETE: Wording = Wording {
     ..Wording::PLAIN
 };
 
+/// Deletes one's own account.
+#[utoipa::path(
+    delete,
+    path = "/account",
+    tag = ACCOUNTS,
+    security(("bearer" = [])),
+    request_body = DeleteAccount,
+    responses((status = 204, description = "It is deleted."), Forbidden, Conflict, Locked)
+)]
 async fn delete_account(call: Call, body: Fields) -> Result<StatusCode, Problem> {
     let request = body.read(&DELETE, |body| DeleteUserRequest {
         current_password: body.expected("password"),
@@ -38,6 +48,19 @@ async fn delete_account(call: Call, body: Fields) -> Result<StatusCode, Problem>
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Replaces one's own password.
+#[utoipa::path(
+    post,
+    path = "/auth/change_password",
+    tag = ACCOUNTS,
+    security(("bearer" = [])),
+    request_body = ChangePassword,
+    responses(
+        (status = 200, description = "The password is replaced.", body = Message),
+        Forbidden,
+        Locked,
+    )
+)]
 async fn change_password(
     call: Call,
     cookies: Cookies,

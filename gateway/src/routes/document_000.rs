@@ -1,27 +1,33 @@
 //! `/auth/...`: accounts and signing in, as document 000 has them.
 
-use axum::{Json, Router, routing::post};
+use axum::Json;
 use http::{
     HeaderMap, StatusCode,
     header::{AUTHORIZATION, SET_COOKIE},
 };
 use proto::auth::v1::{LogoutRequest, RegisterRequest};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Gateway,
     answers::{AccountMessage, LoggedIn, Message},
     cookies::{Cookies, SESSION_PATH},
     fields::Fields,
+    openapi::{
+        ACCOUNTS,
+        bodies::{LoginByEmail, Register},
+        refusals::{Conflict, Forbidden, Locked, Unauthorized},
+    },
     problem::{Problem, Reason, Wording},
     signing_in::{by_email, sign_in},
     upstream::{Call, given},
 };
 
-pub(super) fn routes() -> Router<Gateway> {
-    Router::new()
-        .route("/auth/register_user", post(register_user))
-        .route("/auth/login", post(login))
-        .route(SESSION_PATH, post(logout))
+pub(super) fn routes() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new()
+        .routes(routes!(register_user))
+        .routes(routes!(login))
+        .routes(routes!(logout))
 }
 
 const REGISTER: Wording =
@@ -33,6 +39,17 @@ const LOGIN: Wording = Wording {
     ..Wording::PLAIN
 };
 
+/// Makes an account.
+#[utoipa::path(
+    post,
+    path = "/auth/register_user",
+    tag = ACCOUNTS,
+    request_body = Register,
+    responses(
+        (status = 201, description = "The account is made.", body = AccountMessage),
+        Conflict,
+    )
+)]
 async fn register_user(
     call: Call,
     body: Fields,
@@ -48,6 +65,29 @@ async fn register_user(
     Ok((StatusCode::CREATED, Json(AccountMessage { message, user })))
 }
 
+/// Signs in with the e-mail address.
+#[utoipa::path(
+    post,
+    path = "/auth/login",
+    tag = ACCOUNTS,
+    request_body = LoginByEmail,
+    responses(
+        (
+            status = 200,
+            description = "The tokens of a new session.",
+            body = LoggedIn,
+            headers(
+                (
+                    "Set-Cookie" = String,
+                    description = "The session, good for signing out alone, and the device."
+                ),
+            ),
+        ),
+        Unauthorized,
+        Forbidden,
+        Locked,
+    )
+)]
 async fn login(
     call: Call,
     cookies: Cookies,
@@ -63,6 +103,13 @@ async fn login(
 
 /// Ends the session of the bearer token; that of the cookie where there is no such token, or it is
 /// refused, as one that has expired.
+#[utoipa::path(
+    post,
+    path = SESSION_PATH,
+    tag = ACCOUNTS,
+    security(("bearer" = []), ("session" = [])),
+    responses((status = 200, description = "The session is ended.", body = Message))
+)]
 async fn logout(
     call: Call,
     mut cookies: Cookies,

@@ -1,16 +1,13 @@
 //! `/api/...`: accounts, signing in and managing accounts, as document 001 has them.
 
-use axum::{
-    Json, Router,
-    response::Response,
-    routing::{get, post},
-};
+use axum::{Json, response::Response};
 use http::{HeaderMap, StatusCode};
 use prost_types::FieldMask;
 use proto::auth::v1::{
     self as auth, DeleteUserRequest, GetUserRequest, ListUsersRequest, LogoutRequest,
     RefreshTokenRequest, RegisterRequest, Role, UpdateUserRequest,
 };
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Gateway,
@@ -19,6 +16,11 @@ use crate::{
     cookies::Cookies,
     fields::{Fields, Members},
     ids::Id,
+    openapi::{
+        ACCOUNTS, USERS as USERS_TAG,
+        bodies::{LoginByEither, Refresh, RegisterByEither, UpdateUser},
+        refusals::{Conflict, Forbidden, Locked, Unauthorized},
+    },
     paging::Paging,
     problem::{Problem, Reason, Wording},
     resources::User,
@@ -26,16 +28,27 @@ use crate::{
     upstream::{Call, given},
 };
 
-pub(super) fn routes() -> Router<Gateway> {
-    Router::new()
-        .route("/api/auth/register", post(register))
-        .route("/api/auth/login", post(login))
-        .route("/api/auth/logout", post(logout))
-        .route("/api/auth/refresh", post(refresh))
-        .route("/api/users", get(list_users))
-        .route("/api/users/{id}", get(get_user).put(update_user).delete(delete_user))
+pub(super) fn routes() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new()
+        .routes(routes!(register))
+        .routes(routes!(login))
+        .routes(routes!(logout))
+        .routes(routes!(refresh))
+        .routes(routes!(list_users))
+        .routes(routes!(get_user, update_user, delete_user))
 }
 
+/// Makes an account.
+#[utoipa::path(
+    post,
+    path = "/api/auth/register",
+    tag = ACCOUNTS,
+    request_body = RegisterByEither,
+    responses(
+        (status = 201, description = "The account is made.", body = AccountMessage),
+        Conflict,
+    )
+)]
 async fn register(call: Call, body: Fields) -> Result<(StatusCode, Json<AccountMessage>), Problem> {
     let request = body.read(&Wording::PLAIN, |body| RegisterRequest {
         username: body.text("username"),
@@ -48,6 +61,19 @@ async fn register(call: Call, body: Fields) -> Result<(StatusCode, Json<AccountM
     Ok((StatusCode::CREATED, Json(AccountMessage { message, user })))
 }
 
+/// Signs in with the e-mail address or the username.
+#[utoipa::path(
+    post,
+    path = "/api/auth/login",
+    tag = ACCOUNTS,
+    request_body = LoginByEither,
+    responses(
+        (status = 200, description = "The tokens of a new session.", body = LoggedIn),
+        Unauthorized,
+        Forbidden,
+        Locked,
+    )
+)]
 async fn login(
     call: Call,
     cookies: Cookies,
@@ -58,6 +84,14 @@ async fn login(
     Ok((signed_in.headers, Json(LoggedIn { message: "Login successful", tokens, user })))
 }
 
+/// Ends the session of the token, which is refused everywhere from then on.
+#[utoipa::path(
+    post,
+    path = "/api/auth/logout",
+    tag = ACCOUNTS,
+    security(("bearer" = [])),
+    responses((status = 200, description = "The session is ended.", body = Message))
+)]
 async fn logout(call: Call) -> Result<Json<Message>, Problem> {
     let request = call.request(LogoutRequest::default());
     call.answer(call.auth().logout(request), &Wording::PLAIN).await?;
@@ -65,6 +99,17 @@ async fn logout(call: Call) -> Result<Json<Message>, Problem> {
 }
 
 /// The refresh token of the body, or that of the header.
+#[utoipa::path(
+    post,
+    path = "/api/auth/refresh",
+    tag = ACCOUNTS,
+    request_body = Refresh,
+    responses(
+        (status = 200, description = "The next tokens of the session.", body = Tokens),
+        Unauthorized,
+        Forbidden,
+    )
+)]
 async fn refresh(call: Call, bearer: Bearer, body: Fields) -> Result<Json<Tokens>, Problem> {
     let refresh_token = body.read(&Wording::PLAIN, |body| body.text("refresh_token"))?;
     let refresh_token = if refresh_token.is_empty() { bearer.token()? } else { refresh_token };
@@ -84,6 +129,25 @@ const USERS: Wording = Wording {
     ..Wording::PLAIN
 };
 
+/// All accounts, or a page of them; for administrators.
+#[utoipa::path(
+    get,
+    path = "/api/users",
+    tag = USERS_TAG,
+    security(("bearer" = [])),
+    params(Paging),
+    responses(
+        (
+            status = 200,
+            description = "The accounts.",
+            body = [User],
+            headers(
+                ("Link" = Option<String>, description = "The next page (`rel=next`, RFC 8288)."),
+            ),
+        ),
+        Forbidden,
+    )
+)]
 async fn list_users(call: Call, paging: Paging) -> Result<Response, Problem> {
     let call = &call;
     let fetch = |page_size, page_token| async move {
@@ -94,6 +158,15 @@ async fn list_users(call: Call, paging: Paging) -> Result<Response, Problem> {
     paging.answer("/api/users", fetch).await
 }
 
+/// One's own account, or for administrators any.
+#[utoipa::path(
+    get,
+    path = "/api/users/{id}",
+    tag = USERS_TAG,
+    security(("bearer" = [])),
+    params(Id),
+    responses((status = 200, description = "The account.", body = User), Forbidden)
+)]
 async fn get_user(call: Call, Id(user_id): Id) -> Result<Json<User>, Problem> {
     let request = call.request(GetUserRequest { user_id });
     let answer = call.answer(call.users().get_user(request), &USERS).await?;
@@ -103,6 +176,21 @@ async fn get_user(call: Call, Id(user_id): Id) -> Result<Json<User>, Problem> {
 const ROLES: [(&str, Role); 3] =
     [("user", Role::User), ("coach", Role::Coach), ("admin", Role::Admin)];
 
+/// Changes one's own account, or for administrators any; `role` and `disabled` are theirs alone.
+#[utoipa::path(
+    put,
+    path = "/api/users/{id}",
+    tag = USERS_TAG,
+    security(("bearer" = [])),
+    params(Id),
+    request_body = UpdateUser,
+    responses(
+        (status = 200, description = "The account as it is now.", body = AccountMessage),
+        Forbidden,
+        Conflict,
+        Locked,
+    )
+)]
 async fn update_user(
     call: Call,
     Id(id): Id,
@@ -142,6 +230,15 @@ fn changes(body: &mut Members, id: i64) -> UpdateUserRequest {
     }
 }
 
+/// Deletes an account; for administrators.
+#[utoipa::path(
+    delete,
+    path = "/api/users/{id}",
+    tag = USERS_TAG,
+    security(("bearer" = [])),
+    params(Id),
+    responses((status = 200, description = "It is deleted.", body = Message), Forbidden, Conflict)
+)]
 async fn delete_user(call: Call, Id(user_id): Id) -> Result<Json<Message>, Problem> {
     let request =
         DeleteUserRequest { user_id, as_administrator: true, ..DeleteUserRequest::default() };

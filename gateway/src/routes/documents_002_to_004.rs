@@ -1,9 +1,6 @@
 //! `/register`, `/login`, ...: the routes that documents 002, 003 and 004 share.
 
-use axum::{
-    Json, Router,
-    routing::{post, put},
-};
+use axum::Json;
 use http::{HeaderMap, HeaderValue, StatusCode, header::AUTHORIZATION};
 use prost_types::FieldMask;
 use proto::auth::v1::{
@@ -11,26 +8,33 @@ use proto::auth::v1::{
     ResetPasswordRequest, UpdateUserRequest,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Gateway,
     answers::Message,
     cookies::Cookies,
     fields::Fields,
+    openapi::{
+        ACCOUNTS,
+        bodies::{LoginByEither, RegisterByEither, ResetPassword, UpdatePassword, UpdateProfile},
+        refusals::{Forbidden, Locked, Unauthorized},
+    },
     problem::{Problem, Reason, Wording},
     resources::User,
     signing_in::{SignedIn, by_email_or_username, sign_in},
     upstream::{Call, given},
 };
 
-pub(super) fn routes() -> Router<Gateway> {
-    Router::new()
-        .route("/register", post(register))
-        .route("/login", post(login))
-        .route("/reset-password", post(reset_password))
-        .route("/update-password", post(update_password))
-        .route("/update-profile", put(update_profile))
-        .route("/logout", post(logout))
+pub(super) fn routes() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new()
+        .routes(routes!(register))
+        .routes(routes!(login))
+        .routes(routes!(reset_password))
+        .routes(routes!(update_password))
+        .routes(routes!(update_profile))
+        .routes(routes!(logout))
 }
 
 const WORDING: Wording = Wording {
@@ -55,13 +59,22 @@ const REGISTER: Wording = Wording {
 };
 
 /// That an account was made, and which.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RegisteredWithId)]
 struct Registered {
     message: &'static str,
     user_id: i64,
     user: User,
 }
 
+/// Makes an account.
+#[utoipa::path(
+    post,
+    path = "/register",
+    tag = ACCOUNTS,
+    request_body = RegisterByEither,
+    responses((status = 201, description = "The account is made.", body = Registered))
+)]
 async fn register(call: Call, body: Fields) -> Result<(StatusCode, Json<Registered>), Problem> {
     let request = body.read(&REGISTER, |body| RegisterRequest {
         username: body.text("username"),
@@ -76,7 +89,8 @@ async fn register(call: Call, body: Fields) -> Result<(StatusCode, Json<Register
 }
 
 /// The tokens of a new session, under the names of each document, and whose it is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LoggedInByAllNames)]
 struct LoggedIn {
     message: &'static str,
     user_id: i64,
@@ -90,6 +104,7 @@ struct LoggedIn {
     expires_in: i64,
     /// The handle, or else the name.
     username: String,
+    #[schema(required)]
     email: Option<String>,
 }
 
@@ -110,6 +125,24 @@ impl From<SignedIn> for LoggedIn {
     }
 }
 
+/// Signs in with the e-mail address or the username.
+#[utoipa::path(
+    post,
+    path = "/login",
+    tag = ACCOUNTS,
+    request_body = LoginByEither,
+    responses(
+        (
+            status = 200,
+            description = "The tokens of a new session.",
+            body = LoggedIn,
+            headers(("Authorization" = String, description = "`Bearer` and the access token.")),
+        ),
+        Unauthorized,
+        Forbidden,
+        Locked,
+    )
+)]
 async fn login(
     call: Call,
     cookies: Cookies,
@@ -125,6 +158,16 @@ async fn login(
     Ok((std::mem::take(&mut signed_in.headers), Json(signed_in.into())))
 }
 
+/// Mails a code to replace a forgotten password, if the address is that of an account.
+#[utoipa::path(
+    post,
+    path = "/reset-password",
+    tag = ACCOUNTS,
+    request_body = ResetPassword,
+    responses(
+        (status = 200, description = "Whether or not there is such an account.", body = Message),
+    )
+)]
 async fn reset_password(
     call: Call,
     cookies: Cookies,
@@ -139,6 +182,20 @@ async fn reset_password(
     Ok(Json(Message { message: "OTP sent successfully" }))
 }
 
+/// Replaces a forgotten password by a code that was mailed.
+#[utoipa::path(
+    post,
+    path = "/update-password",
+    tag = ACCOUNTS,
+    request_body = UpdatePassword,
+    responses(
+        (
+            status = 200,
+            description = "The password is replaced, and all sessions are ended.",
+            body = Message,
+        ),
+    )
+)]
 async fn update_password(call: Call, body: Fields) -> Result<Json<Message>, Problem> {
     let request = body.read(&WORDING, |body| ResetPasswordRequest {
         email: body.expected("email"),
@@ -149,6 +206,15 @@ async fn update_password(call: Call, body: Fields) -> Result<Json<Message>, Prob
     Ok(Json(Message { message: "Password updated successfully" }))
 }
 
+/// Changes one's own name.
+#[utoipa::path(
+    put,
+    path = "/update-profile",
+    tag = ACCOUNTS,
+    security(("bearer" = [])),
+    request_body = UpdateProfile,
+    responses((status = 200, description = "The name is changed.", body = Message))
+)]
 async fn update_profile(call: Call, body: Fields) -> Result<Json<Message>, Problem> {
     let name = body.read(&WORDING, |body| body.change("name"))?;
     // Without a name there is nothing to change, which the service says once it knows who asks.
@@ -163,6 +229,14 @@ async fn update_profile(call: Call, body: Fields) -> Result<Json<Message>, Probl
     Ok(Json(Message { message: "Profile updated successfully" }))
 }
 
+/// Ends the session of the token.
+#[utoipa::path(
+    post,
+    path = "/logout",
+    tag = ACCOUNTS,
+    security(("bearer" = [])),
+    responses((status = 200, description = "The session is ended.", body = Message))
+)]
 async fn logout(call: Call) -> Result<Json<Message>, Problem> {
     let request = call.request(LogoutRequest::default());
     call.answer(call.auth().logout(request), &WORDING).await?;

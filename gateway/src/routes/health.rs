@@ -2,29 +2,51 @@
 
 use std::time::Duration;
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, extract::State};
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde::Serialize;
 use service_kit::channel::RpcChannel;
 use tokio::time::timeout;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Gateway, problem::Problem};
+use crate::{Gateway, openapi::OPERATION, problem::Problem};
 
 /// How long a service may take to say that it serves.
 const CHECK_TIME_MAX: Duration = Duration::from_secs(1);
 
-pub(super) fn routes() -> Router<Gateway> {
-    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz))
+pub(super) fn routes() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz))
 }
 
-async fn healthz() -> Json<Value> {
-    Json(json!({ "status": "ok" }))
+#[derive(Serialize, ToSchema)]
+struct Health {
+    #[schema(example = "ok")]
+    status: &'static str,
 }
 
-async fn readyz(State(gateway): State<Gateway>) -> Result<Json<Value>, Problem> {
+/// The gateway is alive.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = OPERATION,
+    responses((status = 200, description = "It is.", body = Health))
+)]
+async fn healthz() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
+/// Both services can be reached and serve.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = OPERATION,
+    responses((status = 200, description = "They do.", body = Health))
+)]
+async fn readyz(State(gateway): State<Gateway>) -> Result<Json<Health>, Problem> {
     let (auth, training) = (&gateway.0.auth, &gateway.0.training);
     let (auth, training) = tokio::join!(is_serving(auth), is_serving(training));
     let missing: Vec<_> = [("auth-service", auth), ("training-service", training)]
@@ -32,7 +54,7 @@ async fn readyz(State(gateway): State<Gateway>) -> Result<Json<Value>, Problem> 
         .filter_map(|(name, serves)| (!serves).then_some(name))
         .collect();
     if missing.is_empty() {
-        return Ok(Json(json!({ "status": "ready" })));
+        return Ok(Json(Health { status: "ready" }));
     }
     let text = format!("Not ready: {}", missing.join(", "));
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "NOT_READY", text))

@@ -1,12 +1,15 @@
 //! `/.well-known/jwks.json`: the public keys that access tokens are signed with (RFC 7517).
 
-use axum::{Json, Router, response::IntoResponse, routing::get};
+use axum::{Json, response::IntoResponse};
 use http::header::CACHE_CONTROL;
 use proto::auth::v1::{GetJwksRequest, JsonWebKey};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Gateway,
+    openapi::OPERATION,
     problem::{Problem, Wording},
     upstream::Call,
 };
@@ -14,19 +17,19 @@ use crate::{
 /// Well within the fifteen minutes for which a key is published before it signs.
 const CACHING: &str = "public, max-age=300";
 
-pub(super) fn routes() -> Router<Gateway> {
-    Router::new().route("/.well-known/jwks.json", get(jwks))
+pub(super) fn routes() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new().routes(routes!(jwks))
 }
 
 /// A JWK Set (RFC 7517 section 5).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct JwkSet {
     keys: Vec<Jwk>,
 }
 
 /// A public key: the members of RFC 7517, RFC 7518 section 6 and RFC 8037. What a key type lacks is
 /// left out.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Jwk {
     kty: String,
     kid: String,
@@ -34,14 +37,19 @@ struct Jwk {
     purpose: String,
     alg: String,
     #[serde(skip_serializing_if = "String::is_empty")]
+    #[schema(required = false)]
     crv: String,
     #[serde(skip_serializing_if = "String::is_empty")]
+    #[schema(required = false)]
     x: String,
     #[serde(skip_serializing_if = "String::is_empty")]
+    #[schema(required = false)]
     y: String,
     #[serde(skip_serializing_if = "String::is_empty")]
+    #[schema(required = false)]
     n: String,
     #[serde(skip_serializing_if = "String::is_empty")]
+    #[schema(required = false)]
     e: String,
 }
 
@@ -52,6 +60,13 @@ impl From<JsonWebKey> for Jwk {
     }
 }
 
+/// The public keys that access tokens are signed with.
+#[utoipa::path(
+    get,
+    path = "/.well-known/jwks.json",
+    tag = OPERATION,
+    responses((status = 200, description = "A JWK Set (RFC 7517).", body = JwkSet))
+)]
 async fn jwks(call: Call) -> Result<impl IntoResponse, Problem> {
     let request = call.request(GetJwksRequest {});
     let answer = call.answer(call.auth().get_jwks(request), &Wording::PLAIN).await?;

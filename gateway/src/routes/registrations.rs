@@ -1,27 +1,32 @@
 //! `/registrations`: one's own places in training.
 
-use axum::{Json, Router, response::Response, routing::get};
+use axum::{Json, response::Response};
 use http::StatusCode;
 use proto::training::v1::{
     CreateRegistrationRequest, GetRegistrationRequest, ListRegistrationsRequest,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Gateway,
     fields::{Fields, Members},
     idempotency::{self, IdempotencyKey},
     ids::Id,
+    openapi::{
+        REGISTRATIONS,
+        bodies::CreateRegistration,
+        refusals::{Conflict, NotFound},
+    },
     paging::Paging,
     problem::{Problem, Wording},
     resources::Registration,
     upstream::{Call, given},
 };
 
-pub(super) fn routes() -> Router<Gateway> {
-    Router::new()
-        .route("/registrations", get(list).post(create))
-        .route("/registrations/{id}", get(get_one))
+pub(super) fn routes() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get_one))
 }
 
 const CREATE: Wording = Wording {
@@ -30,12 +35,28 @@ const CREATE: Wording = Wording {
     ..Wording::PLAIN
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewRegistration)]
 struct Created {
+    #[schema(example = "Registration successful")]
     message: &'static str,
     registration: Registration,
 }
 
+/// Registers for training: in a program, or outside of any.
+#[utoipa::path(
+    post,
+    path = "/registrations",
+    tag = REGISTRATIONS,
+    security(("bearer" = [])),
+    params(IdempotencyKey),
+    request_body = CreateRegistration,
+    responses(
+        (status = 201, description = "The registration.", body = Created),
+        NotFound,
+        Conflict,
+    )
+)]
 async fn create(
     call: Call,
     IdempotencyKey(request_id): IdempotencyKey,
@@ -59,6 +80,24 @@ async fn create(
     Ok((StatusCode::CREATED, Json(Created { message: "Registration successful", registration })))
 }
 
+/// One's own registrations, oldest first: all of them, or a page.
+#[utoipa::path(
+    get,
+    path = "/registrations",
+    tag = REGISTRATIONS,
+    security(("bearer" = [])),
+    params(Paging),
+    responses(
+        (
+            status = 200,
+            description = "The registrations.",
+            body = [Registration],
+            headers(
+                ("Link" = Option<String>, description = "The next page (`rel=next`, RFC 8288)."),
+            ),
+        ),
+    )
+)]
 async fn list(call: Call, paging: Paging) -> Result<Response, Problem> {
     let call = &call;
     let fetch = |page_size, page_token| async move {
@@ -72,6 +111,15 @@ async fn list(call: Call, paging: Paging) -> Result<Response, Problem> {
     paging.answer("/registrations", fetch).await
 }
 
+/// One of one's own registrations.
+#[utoipa::path(
+    get,
+    path = "/registrations/{id}",
+    tag = REGISTRATIONS,
+    security(("bearer" = [])),
+    params(Id),
+    responses((status = 200, description = "The registration.", body = Registration))
+)]
 async fn get_one(call: Call, Id(registration_id): Id) -> Result<Json<Registration>, Problem> {
     let mut training = call.registrations();
     let rpc = training.get_registration(call.request(GetRegistrationRequest { registration_id }));

@@ -1,34 +1,47 @@
 //! Where one is signed in: `/sessions` and `/auth/logout_all`.
 
-use axum::{
-    Json, Router,
-    extract::Path,
-    routing::{delete, get, post},
-};
+use axum::{Json, extract::Path};
 use http::StatusCode;
 use proto::auth::v1::{ListSessionsRequest, LogoutAllRequest, RevokeSessionRequest};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Gateway,
+    openapi::{ACCOUNTS, refusals::BadRequest},
     problem::{Problem, Wording},
     resources::Session,
     upstream::Call,
 };
 
-pub(super) fn routes() -> Router<Gateway> {
-    Router::new()
-        .route("/sessions", get(list))
-        .route("/sessions/{id}", delete(revoke))
-        .route("/auth/logout_all", post(logout_all))
+pub(super) fn routes() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(revoke)).routes(routes!(logout_all))
 }
 
+/// Where one is signed in.
+#[utoipa::path(
+    get,
+    path = "/sessions",
+    tag = ACCOUNTS,
+    security(("bearer" = [])),
+    responses((status = 200, description = "The sessions.", body = [Session]))
+)]
 async fn list(call: Call) -> Result<Json<Vec<Session>>, Problem> {
     let request = call.request(ListSessionsRequest::default());
     let answer = call.answer(call.users().list_sessions(request), &Wording::PLAIN).await?;
     Ok(Json(answer.sessions.into_iter().map(Session::from).collect()))
 }
 
+/// Ends one of one's own sessions.
+#[utoipa::path(
+    delete,
+    path = "/sessions/{id}",
+    tag = ACCOUNTS,
+    security(("bearer" = [])),
+    params(("id" = String, Path, description = "A `session_id`.")),
+    responses((status = 204, description = "It is ended."), BadRequest)
+)]
 async fn revoke(call: Call, Path(session_id): Path<String>) -> Result<StatusCode, Problem> {
     let request = call.request(RevokeSessionRequest { session_id });
     call.answer(call.users().revoke_session(request), &Wording::PLAIN).await?;
@@ -36,12 +49,20 @@ async fn revoke(call: Call, Path(session_id): Path<String>) -> Result<StatusCode
 }
 
 /// That it was done, and how many sessions there were.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct LoggedOutEverywhere {
     message: &'static str,
     sessions_ended: i64,
 }
 
+/// Ends all of one's own sessions.
+#[utoipa::path(
+    post,
+    path = "/auth/logout_all",
+    tag = ACCOUNTS,
+    security(("bearer" = [])),
+    responses((status = 200, description = "They are ended.", body = LoggedOutEverywhere))
+)]
 async fn logout_all(call: Call) -> Result<Json<LoggedOutEverywhere>, Problem> {
     let request = call.request(LogoutAllRequest {});
     let answer = call.answer(call.auth().logout_all(request), &Wording::PLAIN).await?;

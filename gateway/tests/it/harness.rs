@@ -78,6 +78,19 @@ impl TestGateway {
         self.send(self.request(Method::GET, path).body(Full::default()).expect("a request")).await
     }
 
+    /// A GET of what is no JSON: the answer without its body, and that as text.
+    pub(crate) async fn get_text(&self, path: &str, headers: &[(&str, &str)]) -> (Answer, String) {
+        let request = headers
+            .iter()
+            .fold(self.request(Method::GET, path), |request, it| request.header(it.0, it.1));
+        let request = request.body(Full::default()).expect("a request");
+        let response = timeout(PATIENCE, self.client.request(request)).await;
+        let (head, body) = response.expect("an answer in time").expect("an answer").into_parts();
+        let body = body.collect().await.expect("a whole body").to_bytes();
+        let answer = Answer { status: head.status, headers: head.headers, json: Value::Null };
+        (answer, String::from_utf8_lossy(&body).into_owned())
+    }
+
     /// A POST of JSON.
     pub(crate) async fn post(&self, path: &str, body: impl Into<Bytes>) -> Answer {
         let request = self.request(Method::POST, path).header("content-type", "application/json");

@@ -7,6 +7,7 @@ mod balancing;
 mod compression;
 mod connections;
 mod cors;
+mod docs;
 mod document_000;
 mod errors;
 mod families;
