@@ -114,10 +114,17 @@ impl Revocations {
         self.complete_at.is_some_and(|at| at <= now && now.since(at) < STALENESS_MAX)
     }
 
-    /// Whether `token` was ended.
-    pub(crate) fn revoke(&self, token: &VerifiedToken) -> bool {
-        self.sessions.contains_key(&token.session_id)
-            || self.roles.get(&token.user_id).is_some_and(|(roles, _)| *roles != token.roles)
+    /// Whether `token` was ended; `None` where that cannot be told.
+    pub(crate) fn has_ended(&self, token: &VerifiedToken, now: Timestamp) -> Option<bool> {
+        // A session that was ended stays so, however old the news is. Roles may be others again.
+        if self.sessions.contains_key(&token.session_id) {
+            return Some(true);
+        }
+        let has_other_roles = self
+            .roles
+            .get(&token.user_id)
+            .is_some_and(|(roles, expires_at)| *roles != token.roles && now < *expires_at);
+        self.is_fresh(now).then_some(has_other_roles)
     }
 }
 

@@ -123,14 +123,9 @@ impl Verifier {
         let now = self.0.clock.now();
         let is_revoked = {
             let known = self.0.revocations.read().unwrap_or_else(PoisonError::into_inner);
-            // What was ended stays ended, however old the news is.
-            if known.revoke(&verified) {
-                Some(true)
-            } else {
-                // Of keys that are older than was told, this one may be the revoked one.
-                let is_outdated = known.keys_version.is_some_and(|told| keys.version < told);
-                (known.is_fresh(now) && !is_outdated).then_some(false)
-            }
+            // Of keys that are older than was told, this one may be the revoked one.
+            let is_outdated = known.keys_version.is_some_and(|told| keys.version < told);
+            known.has_ended(&verified, now).filter(|has_ended| *has_ended || !is_outdated)
         };
         let is_revoked = match is_revoked {
             Some(is_revoked) => is_revoked,
@@ -292,5 +287,7 @@ impl Verifier {
                 );
             }
         }
+        // From its end on: a crowd that waited for one that timed out does not try one by one.
+        fetched.tried_at = Some(self.0.clock.now());
     }
 }

@@ -10,7 +10,8 @@ use crate::{
     error::Error,
     lockout::Lockout,
     model::{
-        ClientInfo, EventType, Identifier, NewEvent, Password, Session, Subject, User, UserId,
+        ClientInfo, EventType, Identifier, NewEvent, Password, SESSION_ID_BYTES, Session, Subject,
+        User, UserId,
     },
     passwords::{Passwords, Verified},
     signing_keys::SigningKeys,
@@ -18,7 +19,6 @@ use crate::{
     tokens::{RefreshToken, TokenIssuer, TokenPair},
 };
 
-const SESSION_ID_BYTES: usize = 16;
 /// Sessions of one user; a further one ends the one that was longest unused.
 const SESSIONS_MAX: i64 = 100;
 /// How often a login is tried while the user's password hash changes.
@@ -241,7 +241,8 @@ impl Sessions {
                     counter: counter + 1,
                     last_used_at: now,
                     idle_expires_at: session.expires_at.min(now + self.lifetimes.idle),
-                    access_expires_at: self.access_expires_at(now),
+                    // Another replica's tokens, or those from before a restart, may live longer.
+                    access_expires_at: session.access_expires_at.max(self.access_expires_at(now)),
                     ..session
                 };
                 if self.store.rotate_session(&rotated).await? {
@@ -360,23 +361,26 @@ impl Sessions {
     ) -> Result<String, Error> {
         let ActiveToken { token, user } = active;
         let caller = Caller::from(&*token);
-        let change = self.prepare_password(&caller, user.id, current, new, client).await?;
-        let change = PasswordChange {
-            user_id: user.id,
-            old_hash: &change.old_hash,
-            new_hash: &change.new_hash,
-            ending: EndedSessions::AllBut(&token.session_id),
-            unlocking: None,
-        };
-        let now = self.clock.now();
-        let actor = Actor { id: Some(user.id), client_address: &client.address, now };
-        if !self.store.change_password(&change, &actor).await? {
-            // Changed by someone else meanwhile: it was not the password any more.
-            return Err(Error::InvalidCredentials);
+        for _ in 0..LOGIN_TRIES_MAX {
+            let (current, new) = (current.clone(), new.clone());
+            let change = self.prepare_password(&caller, user.id, current, new, client).await?;
+            let change = PasswordChange {
+                user_id: user.id,
+                old_hash: &change.old_hash,
+                new_hash: &change.new_hash,
+                ending: EndedSessions::AllBut(&token.session_id),
+                unlocking: None,
+            };
+            let now = self.clock.now();
+            let actor = Actor { id: Some(user.id), client_address: &client.address, now };
+            if self.store.change_password(&change, &actor).await? {
+                // By this change. After another since `active` was judged, it is void already.
+                let password_changes = user.password_changes + 1;
+                return Ok(self.lockout.device_token(&User { password_changes, ..user }, ""));
+            }
+            // Replaced meanwhile, by another password or by a better hash of this one: look again.
         }
-        // By this change. Where there was another since `active` was judged, it is void already.
-        let password_changes = user.password_changes + 1;
-        Ok(self.lockout.device_token(&User { password_changes, ..user }, ""))
+        Err(Error::Contended)
     }
 
     /// What replaces the password of `id`.

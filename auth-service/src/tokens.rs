@@ -71,8 +71,9 @@ impl TokenIssuer {
         key: &SigningKey,
     ) -> Result<TokenPair, Error> {
         let now = self.clock.now();
-        // No token outlives its session.
-        let expires_at = session.expires_at.min(now + self.access_token_ttl);
+        // No token outlives its session, or what is known of it when it is ended.
+        let expires_at = session.expires_at.min(session.access_expires_at);
+        let expires_at = expires_at.min(now + self.access_token_ttl);
         let claims = Claims {
             iss: self.rules.issuer.clone(),
             sub: user.id.0.to_string(),

@@ -8,7 +8,7 @@ use service_kit::{Clock, db::Constraint, page::Page};
 use crate::{
     error::Error,
     lockout::Lockout,
-    model::{ClientInfo, Session, User, UserChanges, UserId},
+    model::{AddressAction, ClientInfo, Session, User, UserChanges, UserId, is_session_id},
     permissions::{Action, check},
     sessions::HashChange,
     store::{Actor, EndedSessions, EndingSessions, PasswordChange, Store, UserChange},
@@ -104,7 +104,8 @@ impl Users {
     /// all other sessions. All of it is done, or nothing.
     ///
     /// # Errors
-    /// [`Error::UsernameTaken`], [`Error::EmailTaken`], [`Error::LastAdmin`], and those of
+    /// [`Error::UsernameTaken`], [`Error::EmailTaken`], [`Error::TooManyFailures`] after many of
+    /// these from one address, [`Error::LastAdmin`], and those of
     /// [`Users::get`]; [`Error::InvalidCredentials`] where the password was changed meanwhile.
     pub async fn update(
         &self,
@@ -126,6 +127,12 @@ impl Users {
                 check(caller, action, Some(id))?;
             }
         }
+        // Asking for one name after another would tell which are taken, as registering would.
+        let asks_for_name = changes.username.is_some() || changes.email.is_some();
+        let addresses = &self.lockout.addresses;
+        if asks_for_name {
+            addresses.admit(AddressAction::Registration, client).await?;
+        }
         let password = password.map(|hashes| PasswordChange {
             user_id: id,
             old_hash: &hashes.old_hash,
@@ -138,8 +145,15 @@ impl Users {
             client_address: &client.address,
             now: self.clock.now(),
         };
-        self.store_changes(id, changes, password.as_ref(), &actor).await?;
-        self.shown(id).await
+        match self.store_changes(id, changes, password.as_ref(), &actor).await {
+            Err(taken @ (Error::UsernameTaken | Error::EmailTaken)) => {
+                Err(addresses.failed(AddressAction::Registration, client, taken).await)
+            }
+            changed => {
+                changed?;
+                self.shown(id).await
+            }
+        }
     }
 
     /// Changes an account in the name of the operator.
@@ -234,6 +248,9 @@ impl Users {
         session_id: &str,
         client: &ClientInfo,
     ) -> Result<(), Error> {
+        if !is_session_id(session_id) {
+            return Err(Error::SessionNotFound);
+        }
         let found = self.store.session(session_id).await?;
         let (session, _) = found.ok_or(Error::SessionNotFound)?;
         // Whose session it is, and whether it is one, is nobody else's business.

@@ -39,8 +39,8 @@ pub(super) async fn reset(
     let (Some(email), Some(otp), Some(new_password)) = (email, otp, new_password) else {
         return Err(Error::Invalid(violations).into());
     };
-    api.password_resets.reset(&email, &otp, new_password, &client).await?;
-    Ok(Response::new(ResetPasswordResponse {}))
+    let device_token = api.password_resets.reset(&email, &otp, new_password, &client).await?;
+    Ok(Response::new(ResetPasswordResponse { device_token }))
 }
 
 fn email(text: &str) -> Result<Email, Violation> {

@@ -140,10 +140,12 @@ impl Identifier {
         }
         // A NUL is more than PostgreSQL takes, and no account has one.
         let text = text.replace('\0', "\u{fffd}");
+        // No account's name begins or ends with a blank, which keyboards like to add. And MySQL
+        // compares as if there were none at the end: each number of them would be counted apart.
         Ok(if text.contains('@') {
-            Self::Email(email_key(&text))
+            Self::Email(email_key(&text).trim().to_owned())
         } else {
-            Self::Username(username_key(&text))
+            Self::Username(username_key(&text).trim().to_owned())
         })
     }
 }

@@ -43,10 +43,12 @@ pub enum EventType {
     KeyRotated,
     /// A key is no longer trusted.
     KeyRevoked,
+    /// Of a later version of this service, which another replica runs.
+    Unknown,
 }
 
 impl EventType {
-    /// Every type.
+    /// Every type that is known here.
     pub const ALL: [Self; 17] = [
         Self::Registered,
         Self::LoginSucceeded,
@@ -87,6 +89,7 @@ impl EventType {
             Self::UserDeleted => "USER_DELETED",
             Self::KeyRotated => "KEY_ROTATED",
             Self::KeyRevoked => "KEY_REVOKED",
+            Self::Unknown => "UNKNOWN",
         }
     }
 }

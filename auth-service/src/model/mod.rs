@@ -23,7 +23,7 @@ pub use event::{Event, EventFilter, EventType, NewEvent};
 pub use lockout::{AddressAction, AddressFailures, Count, Subject};
 pub use otp::Otp;
 pub use password::{PASSWORD_BYTES_MAX, Password, PasswordPolicy};
-pub use session::{ClientInfo, Session};
+pub use session::{ClientInfo, SESSION_ID_BYTES, Session, is_session_id};
 pub use signing_key::KeyState;
 
 /// Puts the violation of `parsed`, if it is one, to the others.

@@ -22,6 +22,15 @@ impl ClientInfo {
     }
 }
 
+/// Random bytes of a session's id.
+pub const SESSION_ID_BYTES: usize = 16;
+
+/// Whether a text is of the form of a session's id: base64url without padding.
+pub fn is_session_id(text: &str) -> bool {
+    text.len() == (SESSION_ID_BYTES * 4).div_ceil(3)
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}
+
 impl From<Client> for ClientInfo {
     fn from(client: Client) -> Self {
         let address = client.address.map_or_else(String::new, |address| address.to_string());

@@ -178,7 +178,9 @@ impl PasswordResets {
         }
     }
 
-    /// Sets a new password for whoever knows the code, and ends all sessions.
+    /// Sets a new password for whoever knows the code, and ends all sessions. Returns a token of the
+    /// device: those from before are void, and without one its owner would be a stranger, whom
+    /// others can lock out again.
     ///
     /// # Errors
     /// [`Error::OtpInvalid`] whatever is wrong with the code or the account;
@@ -190,7 +192,7 @@ impl PasswordResets {
         otp: &Otp,
         new_password: Password,
         client: &ClientInfo,
-    ) -> Result<(), Error> {
+    ) -> Result<String, Error> {
         let (now, email_key) = (self.clock.now(), email.key());
         let account_key = self.keys.subject("account", &email_key);
         let throttle = self.keys.client("guesses of", client).map(|key| Throttle {
@@ -230,7 +232,11 @@ impl PasswordResets {
                 now: self.clock.now(),
             },
         };
-        if self.store.reset_password(&reset).await? { Ok(()) } else { Err(Error::OtpInvalid) }
+        if !self.store.reset_password(&reset).await? {
+            return Err(Error::OtpInvalid);
+        }
+        let password_changes = user.password_changes + 1;
+        Ok(self.lockout.device_token(&User { password_changes, ..user }, ""))
     }
 
     /// Answers requests, and deletes what has expired, until `shutdown`.
@@ -259,14 +265,6 @@ impl PasswordResets {
 
     /// Tells whether there is more to do at once.
     async fn work(&self, swept_at: &mut Timestamp) -> Result<bool, Error> {
-        let now = self.clock.now();
-        if now >= *swept_at + SWEEP_INTERVAL {
-            let requests_before = now - self.settings.otp_ttl;
-            let swept = self.store.delete_expired_resets(now, requests_before, SWEPT_MAX).await?;
-            if swept < SWEPT_MAX.unsigned_abs() {
-                *swept_at = now;
-            }
-        }
         let requests = self.store.reset_requests(REQUESTS_PER_ROUND_MAX).await?;
         let mut is_stuck = false;
         for request in &requests {
@@ -274,7 +272,8 @@ impl PasswordResets {
                 Ok(Answered::Done | Answered::ByAnother) => {}
                 Ok(Answered::QueueFull) => {
                     tracing::warn!("the mail queue is full: password resets must wait");
-                    return Ok(false);
+                    is_stuck = true;
+                    break;
                 }
                 Err(Error::Database(error)) if error.is_unavailable() => return Err(error.into()),
                 Err(error) => {
@@ -282,6 +281,15 @@ impl PasswordResets {
                     tracing::warn!(%error, "a password reset must wait");
                     is_stuck = true;
                 }
+            }
+        }
+        // Afterwards: what has waited through an outage is answered, not swept away.
+        let now = self.clock.now();
+        if now >= *swept_at + SWEEP_INTERVAL {
+            let requests_before = now - self.settings.otp_ttl;
+            let swept = self.store.delete_expired_resets(now, requests_before, SWEPT_MAX).await?;
+            if swept < SWEPT_MAX.unsigned_abs() {
+                *swept_at = now;
             }
         }
         Ok(requests.len() == REQUESTS_PER_ROUND_MAX && !is_stuck)

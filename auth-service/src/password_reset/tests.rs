@@ -121,7 +121,7 @@ impl Harness {
     async fn reset_from(&self, from: &str, email: &str, otp: &str) -> Result<(), Error> {
         let password = Password::parse("new_password", "a new password").expect("a password");
         let otp = Otp::parse(otp).expect("a code");
-        self.resets.reset(&address(email), &otp, password, &client(from)).await
+        self.resets.reset(&address(email), &otp, password, &client(from)).await.map(drop)
     }
 
     /// The types of all events, and to whom they happened.

@@ -10,7 +10,7 @@ use service_kit::{
 };
 
 use super::Store;
-use crate::model::{Event, EventFilter, NewEvent, Roles, UserId};
+use crate::model::{Event, EventFilter, EventType, NewEvent, Roles, UserId};
 
 const COLUMNS: &str = "sequence, time, type, user_id, actor_id, session_id, roles, client_address, \
                        detail, revokes_until";
@@ -214,7 +214,7 @@ fn event(row: &Row) -> Result<Event, DbError> {
         sequence: row.get("sequence")?,
         time: Timestamp::from_micros(row.get("time")?),
         details: NewEvent {
-            event_type: event_type.parse().map_err(|_| DbError::Corrupt("events.type"))?,
+            event_type: event_type.parse().unwrap_or(EventType::Unknown),
             user_id: row.get::<Option<i64>, _>("user_id")?.map(UserId),
             actor_id: row.get::<Option<i64>, _>("actor_id")?.map(UserId),
             session_id: row.get("session_id")?,

@@ -196,14 +196,20 @@ async fn reset_password(
         ),
     )
 )]
-async fn update_password(call: Call, body: Fields) -> Result<Json<Message>, Problem> {
+async fn update_password(
+    call: Call,
+    cookies: Cookies,
+    body: Fields,
+) -> Result<(HeaderMap, Json<Message>), Problem> {
     let request = body.read(&WORDING, |body| ResetPasswordRequest {
         email: body.expected("email"),
         otp: body.digits("otp"),
         new_password: body.expected("new_password"),
     })?;
-    call.answer(call.auth().reset_password(call.request(request)), &WORDING).await?;
-    Ok(Json(Message { message: "Password updated successfully" }))
+    let request = call.request(request);
+    let answer = call.answer(call.auth().reset_password(request), &WORDING).await?;
+    let headers = cookies.keep_device(&answer.device_token)?;
+    Ok((headers, Json(Message { message: "Password updated successfully" })))
 }
 
 /// Changes one's own name.

@@ -117,6 +117,10 @@ fn smtp_transport(url: &str) -> Result<AsyncSmtpTransport<Tokio1Executor>, Start
     if !matches!(query, None | Some("tls=required" | "tls=opportunistic")) {
         return Err(wrong());
     }
+    let has_password = url.split_once("://").is_some_and(|(_, rest)| rest.contains('@'));
+    if url.starts_with("smtp://") && has_password && query != Some("tls=required") {
+        tracing::warn!("SMTP_URL: the password may go out unencrypted; ?tls=required prevents it");
+    }
     // The library's message may quote the URL, and with it the password.
     let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|_| wrong())?;
     Ok(builder.timeout(Some(COMMAND_TIME_MAX)).build())
