@@ -2,11 +2,14 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 8] = [
     "auth/v1/auth_service.proto",
     "auth/v1/event_service.proto",
     "auth/v1/user.proto",
     "auth/v1/user_service.proto",
+    "training/v1/program.proto",
+    "training/v1/program_service.proto",
+    "training/v1/registration.proto",
     "training/v1/registration_service.proto",
 ];
 

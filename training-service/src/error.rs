@@ -29,6 +29,18 @@ pub(crate) enum Error {
     /// No such registration, or none that the caller may know of.
     #[error("there is no such registration")]
     RegistrationNotFound,
+    /// The user has a registration for the program already.
+    #[error("there is a registration for this program already")]
+    AlreadyRegistered,
+    /// The program is outside of its registration window.
+    #[error("registration for this program is closed")]
+    RegistrationClosed,
+    /// The program does not take place.
+    #[error("the program is cancelled")]
+    ProgramCancelled,
+    /// The program was changed since the caller saw it.
+    #[error("the program was changed meanwhile: read it again")]
+    EtagMismatch,
     /// What only coaches and admins may do.
     #[error("only a coach or an admin may do that")]
     RoleRequired,
@@ -48,6 +60,10 @@ impl From<Error> for Rejection {
             }
             Error::ProgramNotFound => rejection(Code::NotFound, "PROGRAM_NOT_FOUND"),
             Error::RegistrationNotFound => rejection(Code::NotFound, "REGISTRATION_NOT_FOUND"),
+            Error::AlreadyRegistered => rejection(Code::AlreadyExists, "ALREADY_REGISTERED"),
+            Error::RegistrationClosed => rejection(Code::FailedPrecondition, "REGISTRATION_CLOSED"),
+            Error::ProgramCancelled => rejection(Code::FailedPrecondition, "PROGRAM_CANCELLED"),
+            Error::EtagMismatch => rejection(Code::Aborted, "ETAG_MISMATCH"),
             Error::RoleRequired => rejection(Code::PermissionDenied, "ROLE_REQUIRED"),
             Error::Database(error) => database_failure(&error),
         }

@@ -1,9 +1,12 @@
-//! training-service: who registered for which training.
+//! training-service: which trainings there are, and who registered for them.
 //!
 //! | Module | Holds |
 //! |---|---|
 //! | `grpc` | the handlers of `training.v1`: translate in, call one rule, translate out |
-//! | `registrations` | the rules: who may register, see and list what, and how often a call counts |
+//! | `programs`, `registrations` | the rules: what there is to register for, and who gets a seat |
+//! | `departures` | what becomes of the registrations of deleted users |
+//! | `repeats` | how often a call counts |
+//! | `permissions` | who may do what |
 //! | `model` | the values that rules speak of, each valid by its type |
 //! | `store` | the SQL |
 //! | `error` | what can go wrong, and what a client is told of it |
@@ -12,17 +15,24 @@
 //! who calls; then each module in the order above is entered once. A user is an id here and
 //! nothing more: accounts are auth-service's.
 
+mod departures;
 mod error;
 mod grpc;
 mod model;
+mod permissions;
+mod programs;
 mod registrations;
+mod repeats;
 mod store;
 
 use std::net::SocketAddr;
 
 use auth_client::{AuthLayer, TokenRules, Verifier};
 use clap::Args;
-use proto::training::v1::registration_service_server::RegistrationServiceServer;
+use proto::training::v1::{
+    program_service_server::ProgramServiceServer,
+    registration_service_server::RegistrationServiceServer,
+};
 use service_kit::{
     Clock, Shutdown, StartError,
     channel::RpcChannel,
@@ -34,7 +44,13 @@ use service_kit::{
 use tokio::task::JoinSet;
 use tower::Layer;
 
-use crate::{error::DOMAIN, grpc::RegistrationHandlers, registrations::Registrations};
+use crate::{
+    departures::Departures,
+    error::DOMAIN,
+    grpc::{ProgramHandlers, PublicMethods, RegistrationHandlers, follow_deletions},
+    programs::Programs,
+    registrations::Registrations,
+};
 
 const DATABASE_VARIABLE: &str = "TRAINING_DATABASE_URL";
 
@@ -68,7 +84,7 @@ pub struct Settings {
 pub struct Config {
     /// The database; brought to the current schema at start.
     pub database: DatabaseUrl,
-    /// The way to auth-service, for its public keys.
+    /// The way to auth-service, for its public keys and events.
     pub auth: RpcChannel,
     /// Which access tokens are accepted.
     pub token_rules: TokenRules,
@@ -115,28 +131,32 @@ pub async fn serve(
     let opening = Box::pin(Db::open(DATABASE_VARIABLE, &config.database, store::MIGRATIONS));
     let Some(db) = shutdown.unless_begun(opening).await.transpose()? else { return Ok(()) };
     let verifier = Verifier::new(
-        config.auth,
+        config.auth.clone(),
         config.token_rules,
         &config.service_tokens,
         config.clock.clone(),
     );
-    let registrations = Registrations::new(db.clone(), config.clock);
+    let registrations = Registrations::new(db.clone(), config.clock.clone());
+    let programs = Programs::new(db.clone(), config.clock.clone());
 
     let mut background = JoinSet::new();
     background.spawn({
         let verifier = verifier.clone();
         async move { verifier.run().await }
     });
-    background.spawn({
-        let registrations = registrations.clone();
-        async move { registrations.keep_request_ids_few().await }
-    });
+    let departures = Departures::new(db.clone(), config.clock.clone());
+    background.spawn(follow_deletions(config.auth, config.service_tokens, departures));
+    background.spawn(repeats::keep_few(db.clone(), config.clock));
 
-    let handlers = RegistrationServiceServer::new(RegistrationHandlers::new(registrations))
+    let registrations = RegistrationServiceServer::new(RegistrationHandlers::new(registrations))
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let programs = ProgramServiceServer::new(ProgramHandlers::new(programs))
+        .max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let auth = AuthLayer::new(verifier, DOMAIN);
     let served = Services::new(DOMAIN, proto::FILE_DESCRIPTOR_SET)
         .trusting(config.trusted_proxies)
-        .with(AuthLayer::new(verifier, DOMAIN).layer(handlers))
+        .with(auth.layer(registrations))
+        .with(PublicMethods::new(programs.clone(), auth.layer(programs)))
         .serve(db.clone(), listener, shutdown)
         .await;
 

@@ -1,28 +1,28 @@
-//! The rules of registrations: who may make, see and list them, and how often a call counts.
+//! The rules of registrations: who may make, see and end them, and who gets a seat.
 
-use std::time::Duration;
-
-use auth_client::{Caller, Role};
-use aws_lc_rs::digest;
+use auth_client::Caller;
 use service_kit::{
     Clock, Timestamp,
-    db::{Constraint, Db, DbError},
+    db::{Constraint, Db, DbError, Tx},
     transaction,
 };
-use tokio::time::sleep;
 
 use crate::{
     error::Error,
-    model::{Listing, NewRegistration, Registration, RegistrationId, RequestId, UserId, Wish},
-    store::{registrations, requests},
+    model::{
+        EventType, Listing, NewEvent, NewRegistration, ProgramId, ProgramStatus, Registration,
+        RegistrationId, Status, UserId, Wish,
+    },
+    permissions::{Action, check},
+    repeats,
+    store::{
+        events, programs, registrations,
+        requests::FOR_REGISTRATIONS,
+        seats::{self, Place, Promoted},
+    },
 };
 
-/// For how long a `request_id` stands for the registration that it made.
-const REQUEST_ID_LIFETIME: Duration = Duration::from_hours(24);
-/// The pause between two times of deleting request ids that no longer count.
-const SWEEP_PAUSE: Duration = Duration::from_hours(1);
-
-/// Makes and finds registrations. Cheap to clone.
+/// Makes, finds and ends registrations. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Registrations {
     db: Db,
@@ -38,25 +38,24 @@ impl Registrations {
     pub(crate) async fn create(
         &self,
         caller: &Caller,
-        new: NewRegistration,
+        new: &NewRegistration,
     ) -> Result<Registration, Error> {
-        let NewRegistration { wish, request_id } = new;
         let user_id = UserId(caller.user_id);
         let now = self.clock.now();
-        let Some(request_id) = request_id else {
-            let Wish::Training(training) = wish else { return Err(Error::ProgramNotFound) };
-            return Ok(registrations::insert(&self.db, user_id, training, now).await?);
-        };
-        match self.create_once(user_id, &request_id, &wish, now).await {
-            // A call at the same time was first; what it made can now be found.
+        match self.create_once(user_id, new, now).await {
+            // A call at the same time was first: if it had the same request_id, what it made can
+            // now be found.
             Err(error) if error.violated() == Some(Constraint::Unique) => {
-                self.create_once(user_id, &request_id, &wish, now).await?
+                self.create_once(user_id, new, now).await?
+            }
+            Ok(Err(Error::AlreadyRegistered)) if new.repeatable.is_some() => {
+                self.create_once(user_id, new, now).await?
             }
             created => created?,
         }
     }
 
-    /// Registers, unless `request_id` already did.
+    /// Registers, unless the same call already did.
     ///
     /// # Errors
     /// The outer one is the database's and undoes everything: a violated unique key where another
@@ -64,25 +63,45 @@ impl Registrations {
     async fn create_once(
         &self,
         user_id: UserId,
-        request_id: &RequestId,
-        wish: &Wish,
+        new: &NewRegistration,
         now: Timestamp,
     ) -> Result<Result<Registration, Error>, DbError> {
-        let fingerprint = fingerprint(wish);
-        let expired = now - REQUEST_ID_LIFETIME;
+        let repeatable = new.repeatable.as_ref();
         transaction!(self.db, |tx| {
-            if let Some(earlier) = requests::find(tx, user_id, request_id).await? {
-                if earlier.created_at > expired {
-                    let is_same = earlier.fingerprint == fingerprint;
-                    let answer = is_same.then_some(earlier.registration);
-                    return Ok(answer.ok_or(Error::RequestIdReused));
-                }
-                requests::delete_until(tx, user_id, request_id, expired).await?;
+            let earlier = repeats::find(tx, &FOR_REGISTRATIONS, user_id, repeatable, now).await?;
+            match earlier {
+                Ok(None) => {}
+                Ok(Some(id)) => return made(tx, RegistrationId(id)).await.map(Ok),
+                Err(error) => return Ok(Err(error)),
             }
-            let Wish::Training(training) = wish else { return Ok(Err(Error::ProgramNotFound)) };
-            let made = registrations::insert_in(tx, user_id, training.clone(), now).await?;
-            requests::insert(tx, request_id, &fingerprint, &made).await?;
-            Ok(Ok(made))
+            let (training, place) = match &new.wish {
+                Wish::Training(training) => (training.clone(), None),
+                Wish::Program(program_id) => {
+                    if !seats::lock_open(tx, *program_id, now).await? {
+                        return Ok(Err(why_closed(tx, *program_id).await?));
+                    }
+                    if registrations::is_registered(tx, user_id, *program_id).await? {
+                        return Ok(Err(Error::AlreadyRegistered));
+                    }
+                    let program = programs::find_in(tx, *program_id).await?;
+                    let Some(program) = program else { return Ok(Err(Error::ProgramNotFound)) };
+                    let place = seats::take(tx, *program_id).await?;
+                    (program.details.training, Some((*program_id, place)))
+                }
+            };
+            let id = registrations::insert(tx, user_id, &training, place, now).await?;
+            repeats::note(tx, &FOR_REGISTRATIONS, user_id, repeatable, id.0, now).await?;
+            let event = NewEvent {
+                event_type: match place {
+                    Some((_, Place::Waiting(_))) => EventType::Waitlisted,
+                    Some((_, Place::Seat)) | None => EventType::Registered,
+                },
+                program_id: place.map(|(program_id, _)| program_id),
+                registration: Some((id, user_id)),
+                actor_id: Some(user_id),
+            };
+            events::append(tx, now, event).await?;
+            made(tx, id).await.map(Ok)
         })
     }
 
@@ -92,9 +111,18 @@ impl Registrations {
         caller: &Caller,
         id: RegistrationId,
     ) -> Result<Registration, Error> {
+        self.find_for(caller, Action::ReadRegistration, id).await
+    }
+
+    async fn find_for(
+        &self,
+        caller: &Caller,
+        action: Action,
+        id: RegistrationId,
+    ) -> Result<Registration, Error> {
         registrations::find(&self.db, id)
             .await?
-            .filter(|registration| may_see(caller, registration.user_id))
+            .filter(|found| check(caller, action, Some(found.user_id)).is_ok())
             .ok_or(Error::RegistrationNotFound)
     }
 
@@ -106,40 +134,88 @@ impl Registrations {
         Listing { user_id, page }: Listing,
     ) -> Result<(Vec<Registration>, String), Error> {
         let user_id = user_id.unwrap_or(UserId(caller.user_id));
-        if !may_see(caller, user_id) {
-            return Err(Error::RoleRequired);
-        }
+        check(caller, Action::ListRegistrations, Some(user_id))?;
         let mut listed = registrations::list(&self.db, user_id, page).await?;
         let next_page_token = page.cut(&mut listed, |registration| registration.id.0);
         Ok((listed, next_page_token))
     }
 
-    /// Deletes the request ids that no longer count, now and every hour. Run it for as long as
-    /// registrations are made.
-    pub(crate) async fn keep_request_ids_few(&self) {
-        loop {
-            let expired = self.clock.now() - REQUEST_ID_LIFETIME;
-            match requests::delete_all_until(&self.db, expired).await {
-                Ok(deleted) => tracing::debug!(deleted, "deleted expired request ids"),
-                Err(error) => tracing::warn!(%error, "cannot delete expired request ids"),
-            }
-            sleep(SWEEP_PAUSE).await;
-        }
+    /// Ends one's own registration; anyone's for coaches and admins. A seat goes to the head of
+    /// the queue. One that has ended already is returned as it is.
+    pub(crate) async fn cancel(
+        &self,
+        caller: &Caller,
+        id: RegistrationId,
+    ) -> Result<Registration, Error> {
+        let found = self.find_for(caller, Action::CancelRegistration, id).await?;
+        let actor_id = Some(UserId(caller.user_id));
+        let now = self.clock.now();
+        let (cancelled, promoted) = transaction!(self.db, |tx| {
+            let promoted = end(tx, &found, actor_id, now).await?;
+            Ok((made(tx, id).await?, promoted))
+        })?;
+        tell_of(&promoted);
+        Ok(cancelled)
     }
 }
 
-fn may_see(caller: &Caller, user_id: UserId) -> bool {
-    user_id == UserId(caller.user_id) || caller.has_any(&[Role::Coach, Role::Admin])
+/// The registration that the transaction has made or found.
+async fn made(tx: &mut Tx, id: RegistrationId) -> Result<Registration, DbError> {
+    let found = registrations::find_in(tx, id).await?;
+    found.ok_or(DbError::Corrupt("a request that made no registration"))
 }
 
-/// The same for the same wish, and for no other.
-fn fingerprint(wish: &Wish) -> Vec<u8> {
-    // No part has a control character, so the line breaks keep ("ab", "c") and ("a", "bc") apart.
-    let body = match wish {
-        Wish::Program(program_id) => format!("program\n{}", program_id.0),
-        Wish::Training(training) => {
-            format!("training\n{}\n{}", training.sport.as_str(), training.level.as_str())
+/// Why nobody can register for the program.
+async fn why_closed(tx: &mut Tx, id: ProgramId) -> Result<Error, DbError> {
+    Ok(match programs::find_in(tx, id).await?.map(|program| program.status) {
+        None => Error::ProgramNotFound,
+        Some(ProgramStatus::Cancelled) => Error::ProgramCancelled,
+        Some(ProgramStatus::Active) => Error::RegistrationClosed,
+    })
+}
+
+/// Ends a registration in the name of `actor_id`, or of the machine, and promotes whoever is next. No event and no promotion where it has
+/// ended already.
+pub(crate) async fn end(
+    tx: &mut Tx,
+    registration: &Registration,
+    actor_id: Option<UserId>,
+    now: Timestamp,
+) -> Result<Vec<Promoted>, DbError> {
+    let Registration { id, user_id, program_id, .. } = *registration;
+    if let Some(program_id) = program_id {
+        seats::lock(tx, program_id).await?;
+    }
+    let mut was = None;
+    for status in [Status::Confirmed, Status::Waitlisted] {
+        if registrations::end(tx, id, status).await? {
+            was = Some(status);
+            break;
         }
+    }
+    let Some(was) = was else { return Ok(Vec::new()) };
+    if let Some(program_id) = program_id {
+        seats::give_back(tx, program_id, was).await?;
+    }
+    let event = NewEvent {
+        event_type: EventType::RegistrationCancelled,
+        program_id,
+        registration: Some((id, user_id)),
+        actor_id,
     };
-    digest::digest(&digest::SHA256, body.as_bytes()).as_ref().to_vec()
+    events::append(tx, now, event).await?;
+    let Some(program_id) = program_id else { return Ok(Vec::new()) };
+    match programs::find_in(tx, program_id).await? {
+        Some(program) if program.status == ProgramStatus::Active => {
+            seats::promote(tx, &program, actor_id, now).await
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Logs who has a seat now.
+pub(crate) fn tell_of(promoted: &[Promoted]) {
+    for Promoted { registration_id, user_id } in promoted {
+        tracing::debug!(registration.id = registration_id.0, user.id = user_id.0, "has a seat now");
+    }
 }

@@ -1,5 +1,12 @@
 //! The handlers of `training.v1`: translate in, call one rule, translate out.
 
+mod deletions;
+mod programs;
+mod public;
 mod registrations;
+mod times;
 
+pub(crate) use deletions::follow_deletions;
+pub(crate) use programs::ProgramHandlers;
+pub(crate) use public::PublicMethods;
 pub(crate) use registrations::RegistrationHandlers;

@@ -1,16 +1,21 @@
 //! `training.v1.RegistrationService`.
 
+use std::mem;
+
 use auth_client::Caller;
+use prost::Message;
 use proto::training::v1::{
-    self as wire, CreateRegistrationRequest, CreateRegistrationResponse, GetRegistrationRequest,
-    GetRegistrationResponse, ListRegistrationsRequest, ListRegistrationsResponse,
-    RegistrationStatus, registration_service_server::RegistrationService,
+    self as wire, CancelRegistrationRequest, CancelRegistrationResponse, CreateRegistrationRequest,
+    CreateRegistrationResponse, GetRegistrationRequest, GetRegistrationResponse,
+    ListRegistrationsRequest, ListRegistrationsResponse, RegistrationStatus,
+    registration_service_server::RegistrationService,
 };
 use tonic::{Request, Response, Status};
 
+use super::times::time_message;
 use crate::{
     error::Error,
-    model::{self, Listing, NewRegistration, RegistrationId},
+    model::{self, Listing, NewRegistration, RegistrationId, Repeatable},
     registrations::Registrations,
 };
 
@@ -33,11 +38,13 @@ impl RegistrationService for RegistrationHandlers {
         request: Request<CreateRegistrationRequest>,
     ) -> Result<Response<CreateRegistrationResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let CreateRegistrationRequest { sport, training_level, program_id, request_id } =
-            request.into_inner();
-        let new = NewRegistration::parse(sport, training_level, program_id, request_id)
+        let mut request = request.into_inner();
+        let request_id = mem::take(&mut request.request_id);
+        let repeatable = Repeatable::parse(request_id, request.encode_to_vec());
+        let CreateRegistrationRequest { sport, training_level, program_id, .. } = request;
+        let new = NewRegistration::parse(sport, training_level, program_id, repeatable)
             .map_err(Error::Invalid)?;
-        let created = self.registrations.create(&caller, new).await?;
+        let created = self.registrations.create(&caller, &new).await?;
         let registration = Some(created.into());
         Ok(Response::new(CreateRegistrationResponse { registration }))
     }
@@ -47,8 +54,7 @@ impl RegistrationService for RegistrationHandlers {
         request: Request<GetRegistrationRequest>,
     ) -> Result<Response<GetRegistrationResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let id = RegistrationId::parse(request.get_ref().registration_id)
-            .map_err(|violation| Error::Invalid(vec![violation]))?;
+        let id = registration_id(request.get_ref().registration_id)?;
         let registration = Some(self.registrations.get(&caller, id).await?.into());
         Ok(Response::new(GetRegistrationResponse { registration }))
     }
@@ -64,6 +70,20 @@ impl RegistrationService for RegistrationHandlers {
         let registrations = listed.into_iter().map(Into::into).collect();
         Ok(Response::new(ListRegistrationsResponse { registrations, next_page_token }))
     }
+
+    async fn cancel_registration(
+        &self,
+        request: Request<CancelRegistrationRequest>,
+    ) -> Result<Response<CancelRegistrationResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let id = registration_id(request.get_ref().registration_id)?;
+        let registration = Some(self.registrations.cancel(&caller, id).await?.into());
+        Ok(Response::new(CancelRegistrationResponse { registration }))
+    }
+}
+
+fn registration_id(id: i64) -> Result<RegistrationId, Error> {
+    RegistrationId::parse(id).map_err(|violation| Error::Invalid(vec![violation]))
 }
 
 impl From<model::Registration> for wire::Registration {
@@ -74,14 +94,10 @@ impl From<model::Registration> for wire::Registration {
             user_id: registration.user_id.0,
             sport: sport.as_str().to_owned(),
             training_level: level.as_str().to_owned(),
-            registration_date: Some(prost_types::Timestamp {
-                seconds: registration.registered_at.seconds(),
-                nanos: registration.registered_at.subsecond_nanos(),
-            }),
+            registration_date: Some(time_message(registration.registered_at)),
             program_id: registration.program_id.map_or(0, |program_id| program_id.0),
             status: RegistrationStatus::from(registration.status).into(),
-            // Only programs have a queue, and there are none yet.
-            waitlist_position: 0,
+            waitlist_position: registration.waitlist_position,
         }
     }
 }

@@ -1,10 +1,17 @@
 //! The SQL of training-service: each statement once, for all three databases.
 
+pub(crate) mod auth_events;
+pub(crate) mod events;
+pub(crate) mod programs;
 pub(crate) mod registrations;
 pub(crate) mod requests;
+pub(crate) mod seats;
 
 use service_kit::db::Migrations;
 
 /// The schema, step by step.
-pub(crate) const MIGRATIONS: Migrations =
-    service_kit::migrations!("training": 1 "0001_registrations");
+pub(crate) const MIGRATIONS: Migrations = service_kit::migrations!("training":
+    1 "0001_registrations",
+    2 "0002_programs",
+    3 "0003_auth_events",
+);

@@ -7,72 +7,104 @@ use service_kit::{
     sql,
 };
 
+use super::seats::Place;
 use crate::model::{
-    ProgramId, Registration, RegistrationId, Sport, Status, Training, TrainingLevel, UserId,
+    Participation, ProgramId, Registration, RegistrationId, Sport, Status, Training, TrainingLevel,
+    UserId,
 };
 
-/// The columns that [`registration`] reads, of the table under the name `r`.
-pub(super) const COLUMNS: &str =
-    "r.id, r.user_id, r.sport, r.training_level, r.registered_at, r.program_id, r.status";
+/// The columns that [`registration`] reads, of the table under the name `r`, but for the place in
+/// the queue.
+const COLUMNS: &str =
+    "r.id, r.user_id, r.sport, r.training_level, r.registered_at, r.program_id, r.status, ";
 
-const INSERT: Statement = sql!(
-    "INSERT INTO registrations (user_id, sport, training_level, registered_at, status) \
-     VALUES (?, ?, ?, ?, ?)"
-);
+/// The place in the queue: a look into the index for each row.
+const POSITION: &str = "(SELECT COUNT(*) FROM registrations w WHERE w.program_id = r.program_id \
+    AND w.waitlist_ticket <= r.waitlist_ticket) AS waitlist_position";
 
-/// Adds a confirmed registration.
+const FIND: Statement = sql!("SELECT ", COLUMNS, POSITION, " FROM registrations r WHERE r.id = ?");
+
+/// Adds a registration, and tells its id.
 pub(crate) async fn insert(
-    db: &Db,
-    user_id: UserId,
-    training: Training,
-    now: Timestamp,
-) -> Result<Registration, DbError> {
-    insert_with(db.write(INSERT), user_id, training, now).await
-}
-
-/// As [`insert`], in a transaction.
-pub(crate) async fn insert_in(
     tx: &mut Tx,
     user_id: UserId,
-    training: Training,
+    training: &Training,
+    program: Option<(ProgramId, Place)>,
     now: Timestamp,
-) -> Result<Registration, DbError> {
-    insert_with(tx.query(INSERT), user_id, training, now).await
-}
-
-async fn insert_with(
-    query: Query<'_>,
-    user_id: UserId,
-    training: Training,
-    now: Timestamp,
-) -> Result<Registration, DbError> {
-    let status = Status::Confirmed;
-    let id = query
+) -> Result<RegistrationId, DbError> {
+    let insert = sql!(
+        "INSERT INTO registrations (user_id, sport, training_level, registered_at, status, \
+         program_id, waitlist_ticket) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    );
+    let (status, ticket) = match program {
+        Some((_, Place::Waiting(ticket))) => (Status::Waitlisted, Some(ticket)),
+        Some((_, Place::Seat)) | None => (Status::Confirmed, None),
+    };
+    tx.query(insert)
         .bind(user_id.0)
-        .bind(training.sport.as_str())
-        .bind(training.level.as_str())
+        .bind(training.sport.as_str().to_owned())
+        .bind(training.level.as_str().to_owned())
         .bind(now.micros())
         .bind(status.as_str())
+        .bind(program.map(|(program_id, _)| program_id.0))
+        .bind(ticket)
         .insert()
-        .await?;
-    Ok(Registration {
-        id: RegistrationId(id),
-        user_id,
-        training,
-        registered_at: now,
-        program_id: None,
-        status,
-    })
+        .await
+        .map(RegistrationId)
+}
+
+/// Ends a registration that has this status; `false` where it has another one.
+pub(crate) async fn end(tx: &mut Tx, id: RegistrationId, status: Status) -> Result<bool, DbError> {
+    let end = sql!(
+        "UPDATE registrations SET status = ?, waitlist_ticket = NULL WHERE id = ? AND status = ?"
+    );
+    let query = tx.query(end).bind(Status::Cancelled.as_str()).bind(id.0).bind(status.as_str());
+    Ok(query.execute().await? == 1)
 }
 
 /// The registration `id`.
 pub(crate) async fn find(db: &Db, id: RegistrationId) -> Result<Option<Registration>, DbError> {
-    db.read(sql!("SELECT ", COLUMNS, " FROM registrations r WHERE r.id = ?"))
-        .bind(id.0)
-        .fetch_optional()
-        .await?
-        .map(|row| registration(&row))
-        .transpose()
+    find_with(db.read(FIND), id).await
+}
+
+/// As [`find`], in a transaction.
+pub(crate) async fn find_in(
+    tx: &mut Tx,
+    id: RegistrationId,
+) -> Result<Option<Registration>, DbError> {
+    find_with(tx.query(FIND), id).await
+}
+
+async fn find_with(query: Query<'_>, id: RegistrationId) -> Result<Option<Registration>, DbError> {
+    query.bind(id.0).fetch_optional().await?.map(|row| registration(&row)).transpose()
+}
+
+/// Whether the user has a seat in the program, or waits for one.
+pub(crate) async fn is_registered(
+    tx: &mut Tx,
+    user_id: UserId,
+    program_id: ProgramId,
+) -> Result<bool, DbError> {
+    let select =
+        sql!("SELECT id FROM registrations WHERE program_id = ? AND user_id = ? AND status <> ?");
+    let query = tx.query(select).bind(program_id.0).bind(user_id.0);
+    Ok(query.bind(Status::Cancelled.as_str()).fetch_optional().await?.is_some())
+}
+
+/// The user's registrations that have not ended, oldest first, at most `limit`.
+pub(crate) async fn live_of(
+    db: &Db,
+    user_id: UserId,
+    limit: i64,
+) -> Result<Vec<Registration>, DbError> {
+    let statement = sql!(
+        "SELECT ",
+        COLUMNS,
+        POSITION,
+        " FROM registrations r WHERE r.user_id = ? AND r.status <> ? ORDER BY r.id LIMIT ?"
+    );
+    let query = db.read(statement).bind(user_id.0).bind(Status::Cancelled.as_str()).bind(limit);
+    query.fetch_all().await?.iter().map(registration).collect()
 }
 
 /// The user's registrations on `page`, oldest first, and one more if there is one.
@@ -84,6 +116,7 @@ pub(crate) async fn list(
     let statement = sql!(
         "SELECT ",
         COLUMNS,
+        POSITION,
         " FROM registrations r WHERE r.user_id = ? AND r.id > ? ORDER BY r.id LIMIT ?"
     );
     db.read(statement)
@@ -97,8 +130,41 @@ pub(crate) async fn list(
         .collect()
 }
 
-/// Reads [`COLUMNS`].
-pub(super) fn registration(row: &Row) -> Result<Registration, DbError> {
+/// The registrations for a program on `page`, oldest first, and one more if there is one.
+pub(crate) async fn list_of_program(
+    db: &Db,
+    program_id: ProgramId,
+    participation: Participation,
+    page: Page,
+) -> Result<Vec<Registration>, DbError> {
+    // The queue is counted through once, not once for each row; where NULLs are sorted does not
+    // matter, since they are not counted.
+    let statement = sql!(
+        "SELECT ",
+        COLUMNS,
+        "r.waitlist_position FROM (SELECT p.*, CASE WHEN waitlist_ticket IS NULL THEN 0 \
+         ELSE COUNT(waitlist_ticket) OVER (ORDER BY waitlist_ticket) END AS waitlist_position \
+         FROM registrations p WHERE program_id = ? AND status IN (?, ?)) r \
+         WHERE r.id > ? ORDER BY r.id LIMIT ?"
+    );
+    let (first, second) = match participation {
+        Participation::Live => (Status::Confirmed, Status::Waitlisted),
+        Participation::Only(status) => (status, status),
+    };
+    db.read(statement)
+        .bind(program_id.0)
+        .bind(first.as_str())
+        .bind(second.as_str())
+        .bind(page.after_id)
+        .bind(page.limit())
+        .fetch_all()
+        .await?
+        .iter()
+        .map(registration)
+        .collect()
+}
+
+fn registration(row: &Row) -> Result<Registration, DbError> {
     let sport = Sport::parse(row.get("sport")?);
     let level = TrainingLevel::parse(row.get("training_level")?);
     let status = Status::from_word(&row.get::<String, _>("status")?);
@@ -112,5 +178,6 @@ pub(super) fn registration(row: &Row) -> Result<Registration, DbError> {
         registered_at: Timestamp::from_micros(row.get("registered_at")?),
         program_id: row.get::<Option<i64>, _>("program_id")?.map(ProgramId),
         status: status.ok_or(DbError::Corrupt("registrations.status"))?,
+        waitlist_position: row.get("waitlist_position")?,
     })
 }

@@ -1,16 +1,63 @@
-//! Table `registration_requests`: which `request_id` made which registration.
+//! Tables `registration_requests` and `program_requests`: which `request_id` made what.
 
 use service_kit::{
     Timestamp,
-    db::{Db, DbError, Tx},
+    db::{Db, DbError, Statement, Tx},
     sql,
 };
 
-use super::registrations::{COLUMNS, registration};
-use crate::model::{Registration, RequestId, UserId};
+use crate::model::{RequestId, UserId};
 
 /// About how many rows one statement deletes, so that none holds up other writers for long.
 const BATCH_ROWS: i64 = 500;
+
+/// The statements of one of the tables.
+#[derive(Debug)]
+pub(crate) struct Requests {
+    find: Statement,
+    insert: Statement,
+    delete: Statement,
+    next: Statement,
+    delete_all: Statement,
+}
+
+macro_rules! requests {
+    ($table:literal, $made:literal) => {
+        Requests {
+            find: sql!(
+                "SELECT fingerprint, created_at, ",
+                $made,
+                " AS made_id FROM ",
+                $table,
+                " WHERE user_id = ? AND request_id = ?"
+            ),
+            insert: sql!(
+                "INSERT INTO ",
+                $table,
+                " (user_id, request_id, fingerprint, created_at, ",
+                $made,
+                ") VALUES (?, ?, ?, ?, ?)"
+            ),
+            delete: sql!(
+                "DELETE FROM ",
+                $table,
+                " WHERE user_id = ? AND request_id = ? AND created_at <= ?"
+            ),
+            next: sql!(
+                "SELECT created_at FROM ",
+                $table,
+                " WHERE created_at <= ? ORDER BY created_at LIMIT 1 OFFSET ?"
+            ),
+            delete_all: sql!("DELETE FROM ", $table, " WHERE created_at <= ?"),
+        }
+    };
+}
+
+/// What made registrations.
+pub(crate) const FOR_REGISTRATIONS: Requests =
+    requests!("registration_requests", "registration_id");
+/// What made programs.
+pub(crate) const FOR_PROGRAMS: Requests = requests!("program_requests", "program_id");
 
 /// A request that was carried out.
 #[derive(Debug)]
@@ -19,95 +66,77 @@ pub(crate) struct Earlier {
     pub(crate) fingerprint: Vec<u8>,
     /// When it was.
     pub(crate) created_at: Timestamp,
-    /// What it made.
-    pub(crate) registration: Registration,
+    /// The id of what it made.
+    pub(crate) made_id: i64,
 }
 
-/// The user's request with this id, expired or not.
-pub(crate) async fn find(
-    tx: &mut Tx,
-    user_id: UserId,
-    request_id: &RequestId,
-) -> Result<Option<Earlier>, DbError> {
-    let statement = sql!(
-        "SELECT q.fingerprint, q.created_at, ",
-        COLUMNS,
-        " FROM registration_requests q JOIN registrations r ON r.id = q.registration_id \
-         WHERE q.user_id = ? AND q.request_id = ?"
-    );
-    let row =
-        tx.query(statement).bind(user_id.0).bind(request_id.as_str()).fetch_optional().await?;
-    row.map(|row| {
-        Ok(Earlier {
-            fingerprint: row.get("fingerprint")?,
-            created_at: Timestamp::from_micros(row.get("created_at")?),
-            registration: registration(&row)?,
+impl Requests {
+    /// The user's request with this id, expired or not.
+    pub(crate) async fn find(
+        &self,
+        tx: &mut Tx,
+        user_id: UserId,
+        request_id: &RequestId,
+    ) -> Result<Option<Earlier>, DbError> {
+        let query = tx.query(self.find).bind(user_id.0).bind(request_id.as_str());
+        let row = query.fetch_optional().await?;
+        row.map(|row| {
+            Ok(Earlier {
+                fingerprint: row.get("fingerprint")?,
+                created_at: Timestamp::from_micros(row.get("created_at")?),
+                made_id: row.get("made_id")?,
+            })
         })
-    })
-    .transpose()
-}
+        .transpose()
+    }
 
-/// Notes that `request_id` made `registration`.
-///
-/// # Errors
-/// A violated unique key where the user has a request with this id.
-pub(crate) async fn insert(
-    tx: &mut Tx,
-    request_id: &RequestId,
-    fingerprint: &[u8],
-    registration: &Registration,
-) -> Result<(), DbError> {
-    let statement = sql!(
-        "INSERT INTO registration_requests \
-         (user_id, request_id, fingerprint, registration_id, created_at) VALUES (?, ?, ?, ?, ?)"
-    );
-    tx.query(statement)
-        .bind(registration.user_id.0)
-        .bind(request_id.as_str())
-        .bind(fingerprint)
-        .bind(registration.id.0)
-        .bind(registration.registered_at.micros())
-        .execute()
-        .await
-        .map(drop)
-}
+    /// Notes what the user's request made.
+    ///
+    /// # Errors
+    /// A violated unique key where the user has a request with this id.
+    pub(crate) async fn insert(
+        &self,
+        tx: &mut Tx,
+        user_id: UserId,
+        request_id: &RequestId,
+        made: &Earlier,
+    ) -> Result<(), DbError> {
+        tx.query(self.insert)
+            .bind(user_id.0)
+            .bind(request_id.as_str())
+            .bind(&*made.fingerprint)
+            .bind(made.created_at.micros())
+            .bind(made.made_id)
+            .execute()
+            .await
+            .map(drop)
+    }
 
-/// Deletes the user's request with this id if it was made until `end`: a younger one may have
-/// taken its place since it was read.
-pub(crate) async fn delete_until(
-    tx: &mut Tx,
-    user_id: UserId,
-    request_id: &RequestId,
-    end: Timestamp,
-) -> Result<(), DbError> {
-    let statement = sql!(
-        "DELETE FROM registration_requests \
-         WHERE user_id = ? AND request_id = ? AND created_at <= ?"
-    );
-    tx.query(statement)
-        .bind(user_id.0)
-        .bind(request_id.as_str())
-        .bind(end.micros())
-        .execute()
-        .await
-        .map(drop)
-}
+    /// Deletes the user's request with this id if it was made until `end`: a younger one may have
+    /// taken its place since it was read.
+    pub(crate) async fn delete_until(
+        &self,
+        tx: &mut Tx,
+        user_id: UserId,
+        request_id: &RequestId,
+        end: Timestamp,
+    ) -> Result<(), DbError> {
+        let query = tx.query(self.delete).bind(user_id.0).bind(request_id.as_str());
+        query.bind(end.micros()).execute().await.map(drop)
+    }
 
-/// Deletes all requests made until `end`, and tells how many they were.
-pub(crate) async fn delete_all_until(db: &Db, end: Timestamp) -> Result<u64, DbError> {
-    let next = sql!(
-        "SELECT created_at FROM registration_requests \
-         WHERE created_at <= ? ORDER BY created_at LIMIT 1 OFFSET ?"
-    );
-    let delete = sql!("DELETE FROM registration_requests WHERE created_at <= ?");
-    let mut deleted = 0;
-    loop {
-        // A LIMIT on DELETE is MySQL's alone, so a batch ends at an instant.
-        let next = db.read(next).bind(end.micros()).bind(BATCH_ROWS).fetch_optional().await?;
-        let batch_end = next.as_ref().map_or(Ok(end.micros()), |row| row.get(0))?;
-        deleted += db.write(delete).bind(batch_end).execute().await?;
-        if next.is_none() {
-            return Ok(deleted);
+    /// Deletes all requests made until `end`, and tells how many they were.
+    pub(crate) async fn delete_all_until(&self, db: &Db, end: Timestamp) -> Result<u64, DbError> {
+        let mut deleted = 0;
+        loop {
+            // A LIMIT on DELETE is MySQL's alone, so a batch ends at an instant.
+            let next = db.read(self.next).bind(end.micros()).bind(BATCH_ROWS);
+            let next = next.fetch_optional().await?;
+            let batch_end = next.as_ref().map_or(Ok(end.micros()), |row| row.get(0))?;
+            deleted += db.write(self.delete_all).bind(batch_end).execute().await?;
+            if next.is_none() {
+                return Ok(deleted);
+            }
         }
     }
 }

@@ -14,9 +14,11 @@ use aws_lc_rs::{
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use proto::auth::v1::{
-    GetJwksRequest, GetJwksResponse, JsonWebKey, Revocation, ValidateTokenRequest,
-    ValidateTokenResponse, WatchRevocationsRequest, WatchRevocationsResponse,
+    Event, EventType, GetJwksRequest, GetJwksResponse, JsonWebKey, Revocation,
+    ValidateTokenRequest, ValidateTokenResponse, WatchEventsRequest, WatchEventsResponse,
+    WatchRevocationsRequest, WatchRevocationsResponse,
     auth_service_server::{AuthService, AuthServiceServer},
+    event_service_server::{EventService, EventServiceServer},
     revocation::Target,
 };
 use serde_json::{Value, json};
@@ -111,6 +113,8 @@ struct State {
     /// How often it was asked about a token.
     asked: AtomicUsize,
     revoked: watch::Sender<Vec<Revocation>>,
+    /// What happened, from number 1.
+    events: watch::Sender<Vec<Event>>,
 }
 
 impl AuthPeer {
@@ -123,11 +127,13 @@ impl AuthPeer {
             fails: AtomicBool::new(false),
             asked: AtomicUsize::new(0),
             revoked: watch::Sender::default(),
+            events: watch::Sender::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let server = Server::builder()
             .add_service(AuthServiceServer::new(AuthServer(state.clone())))
+            .add_service(EventServiceServer::new(AuthServer(state.clone())))
             .serve_with_incoming(TcpIncoming::from(listener));
         tokio::spawn(server);
         let channel = RpcChannel::balanced(&[url.parse().expect("a URL")]);
@@ -150,6 +156,15 @@ impl AuthPeer {
         let expires_at = (self.clock.now() + TOKEN_LIFETIME).seconds();
         let expires_at = Some(prost_types::Timestamp { seconds: expires_at, nanos: 0 });
         self.state.revoked.send_modify(|all| all.push(Revocation { target, expires_at }));
+    }
+
+    /// Tells that something happened to a user.
+    pub(crate) fn tell(&self, event_type: EventType, user_id: i64) {
+        self.state.events.send_modify(|all| {
+            let sequence = i64::try_from(all.len()).expect("few") + 1;
+            let r#type = event_type.into();
+            all.push(Event { sequence, r#type, user_id, ..Event::default() });
+        });
     }
 
     /// How often it was asked about a single token.
@@ -213,10 +228,7 @@ impl AuthService for AuthServer {
         request: Request<WatchRevocationsRequest>,
     ) -> Result<Response<BoxStream<WatchRevocationsResponse>>, Status> {
         self.0.fail_if_told()?;
-        let shown = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
-        if shown != Some(&format!("Bearer {SERVICE_TOKEN}")) {
-            return Err(Status::permission_denied("this needs the service token"));
-        }
+        require_service_token(&request)?;
         let (sender, receiver) = mpsc::channel(1);
         let state = self.0.clone();
         tokio::spawn(async move {
@@ -239,6 +251,40 @@ impl AuthService for AuthServer {
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
+}
+
+#[tonic::async_trait]
+impl EventService for AuthServer {
+    async fn watch_events(
+        &self,
+        request: Request<WatchEventsRequest>,
+    ) -> Result<Response<BoxStream<WatchEventsResponse>>, Status> {
+        require_service_token(&request)?;
+        let (sender, receiver) = mpsc::channel(1);
+        let mut watched = self.0.events.subscribe();
+        tokio::spawn(async move {
+            let mut sequence = request.get_ref().after_sequence;
+            loop {
+                let mut events = watched.borrow_and_update().clone();
+                events.retain(|event| event.sequence > sequence);
+                sequence = events.last().map_or(sequence, |event| event.sequence);
+                let message = WatchEventsResponse { events, sequence };
+                if sender.send(Ok(message)).await.is_err() {
+                    return;
+                }
+                let _ = timeout(HEARTBEAT_PAUSE, watched.changed()).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}
+
+fn require_service_token<T>(request: &Request<T>) -> Result<(), Status> {
+    let shown = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
+    if shown != Some(&format!("Bearer {SERVICE_TOKEN}")) {
+        return Err(Status::permission_denied("this needs the service token"));
+    }
+    Ok(())
 }
 
 impl State {

@@ -83,7 +83,7 @@ on_each_database! {
         assert_eq!(user.list_own().await, []);
     }
 
-    async fn no_program_exists_yet(database) {
+    async fn a_program_that_does_not_exist_is_not_found(database) {
         let service = Service::start(&database).await;
         let user = service.user(7);
         for request_id in ["", "request-1"] {

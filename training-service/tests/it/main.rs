@@ -3,12 +3,16 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that lacks a part fails")]
 
 mod access;
+mod announcing;
 mod auth_peer;
 mod creating;
+mod departures;
 mod limits;
 mod listing;
+mod never_oversold;
 mod process;
 mod request_ids;
+mod seats;
 mod service;
 mod serving;
 mod tokens;

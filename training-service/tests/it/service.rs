@@ -4,8 +4,9 @@ use std::{net::SocketAddr, time::Duration};
 
 use auth_client::TokenRules;
 use proto::training::v1::{
-    CreateRegistrationRequest, GetRegistrationRequest, ListRegistrationsRequest,
-    ListRegistrationsResponse, Registration,
+    CancelRegistrationRequest, CreateRegistrationRequest, GetRegistrationRequest,
+    ListRegistrationsRequest, ListRegistrationsResponse, Registration,
+    program_service_client::ProgramServiceClient,
     registration_service_client::RegistrationServiceClient,
 };
 use service_kit::{
@@ -72,6 +73,11 @@ impl Service {
         RegistrationServiceClient::new(self.channel.clone())
     }
 
+    /// A client of the programs.
+    pub(crate) fn programs(&self) -> ProgramServiceClient<Channel> {
+        ProgramServiceClient::new(self.channel.clone())
+    }
+
     /// A user without special roles.
     pub(crate) fn user(&self, id: i64) -> User {
         self.user_with(id, &["user"])
@@ -79,7 +85,8 @@ impl Service {
 
     /// A user with these roles.
     pub(crate) fn user_with(&self, id: i64, roles: &[&str]) -> User {
-        User { client: self.client(), token: self.auth.token(id, roles) }
+        let (client, programs) = (self.client(), self.programs());
+        User { client, programs, token: self.auth.token(id, roles) }
     }
 
     /// Begins a shutdown and waits for its end.
@@ -99,6 +106,7 @@ pub(crate) fn channel(address: SocketAddr) -> Channel {
 #[derive(Clone)]
 pub(crate) struct User {
     client: Client,
+    pub(crate) programs: ProgramServiceClient<Channel>,
     token: String,
 }
 
@@ -119,6 +127,13 @@ impl User {
         Ok(answer.into_inner().registration.expect("a registration"))
     }
 
+    pub(crate) async fn cancel(&self, registration_id: i64) -> Result<Registration, Rejection> {
+        let request = self.sign(CancelRegistrationRequest { registration_id });
+        let answer = self.client.clone().cancel_registration(request).await;
+        let answer = answer.map_err(|status| Rejection::from(&status))?;
+        Ok(answer.into_inner().registration.expect("a registration"))
+    }
+
     pub(crate) async fn list(
         &self,
         request: ListRegistrationsRequest,
@@ -132,7 +147,8 @@ impl User {
         self.list(ListRegistrationsRequest::default()).await.expect("one's own").registrations
     }
 
-    fn sign<T>(&self, message: T) -> Request<T> {
+    /// The message with the user's token.
+    pub(crate) fn sign<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         let value = format!("Bearer {}", self.token).parse().expect("a header value");
         request.metadata_mut().insert("authorization", value);
@@ -147,6 +163,11 @@ pub(crate) fn training(sport: &str, level: &str) -> CreateRegistrationRequest {
         training_level: level.to_owned(),
         ..CreateRegistrationRequest::default()
     }
+}
+
+/// Registering for a program.
+pub(crate) fn seat(program_id: i64) -> CreateRegistrationRequest {
+    CreateRegistrationRequest { program_id, ..CreateRegistrationRequest::default() }
 }
 
 /// What is wrong with a request: field and reason of each violation.

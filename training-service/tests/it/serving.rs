@@ -21,6 +21,7 @@ use tonic_reflection::pb::v1::{
 use crate::service::{Service, training};
 
 const SERVICE: &str = "training.v1.RegistrationService";
+const PROGRAMS: &str = "training.v1.ProgramService";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn check(service: &str) -> HealthCheckRequest {
@@ -50,7 +51,7 @@ async fn ask(channel: &Channel, request: MessageRequest) -> MessageResponse {
 on_each_database! {
     async fn health_is_told_without_a_token(database) {
         let service = Service::start(&database).await;
-        for name in ["", SERVICE] {
+        for name in ["", SERVICE, PROGRAMS] {
             serving(&service.channel, name).await;
             let answer = HealthClient::new(service.channel.clone()).check(check(name)).await;
             assert_eq!(answer.expect("known").into_inner().status(), ServingStatus::Serving);
@@ -86,6 +87,7 @@ async fn reflection_describes_what_is_served() {
             "grpc.health.v1.Health",
             "grpc.reflection.v1.ServerReflection",
             "grpc.reflection.v1alpha.ServerReflection",
+            PROGRAMS,
             SERVICE,
         ]
     );

@@ -1,0 +1,56 @@
+//! What becomes of the registrations of those whose accounts are deleted.
+
+use service_kit::{Clock, db::Db, transaction};
+
+use crate::{
+    error::Error,
+    model::UserId,
+    registrations::{end, tell_of},
+    store::{auth_events, registrations},
+};
+
+/// Registrations that are read at once.
+const BATCH_MAX: i64 = 100;
+
+/// Gives back the seats of those who are gone. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Departures {
+    db: Db,
+    clock: Clock,
+}
+
+impl Departures {
+    pub(crate) fn new(db: Db, clock: Clock) -> Self {
+        Self { db, clock }
+    }
+
+    /// The number of the last event of auth-service that was dealt with; 0 for none.
+    pub(crate) async fn cursor(&self) -> Result<i64, Error> {
+        Ok(auth_events::cursor(&self.db).await?)
+    }
+
+    /// Deals with the deletion of `users`, and notes that all is done up to the event `sequence`.
+    /// What is interrupted is done again, by this replica or another one.
+    pub(crate) async fn deal_with(&self, users: &[UserId], sequence: i64) -> Result<(), Error> {
+        for user_id in users {
+            self.end_all_of(*user_id).await?;
+        }
+        Ok(auth_events::advance(&self.db, sequence).await?)
+    }
+
+    /// Ends all registrations of a user, each with what follows from it in one transaction.
+    async fn end_all_of(&self, user_id: UserId) -> Result<(), Error> {
+        loop {
+            let live = registrations::live_of(&self.db, user_id, BATCH_MAX).await?;
+            if live.is_empty() {
+                return Ok(());
+            }
+            for registration in live {
+                let now = self.clock.now();
+                let promoted =
+                    transaction!(self.db, |tx| { end(tx, &registration, None, now).await })?;
+                tell_of(&promoted);
+            }
+        }
+    }
+}

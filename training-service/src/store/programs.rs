@@ -1,0 +1,186 @@
+//! Table `programs`, but for its seats.
+
+use service_kit::{
+    Timestamp,
+    db::{Db, DbError, Query, Row, Statement, Tx},
+    page::Page,
+    sql,
+};
+
+use crate::model::{
+    Capacity, Description, Etag, Location, Program, ProgramDetails, ProgramFilter, ProgramId,
+    ProgramStatus, Schedule, Sport, TimeZone, Title, Training, TrainingLevel, UserId,
+};
+
+/// Of a program that one may register for now; the time is bound twice.
+pub(super) const OPEN: &str = "status = 'active' \
+    AND (registration_opens_at IS NULL OR registration_opens_at <= ?) \
+    AND COALESCE(registration_closes_at, starts_at) > ?";
+
+/// The columns that [`set_of`] reads and [`bind_details`] binds, in this order.
+const DETAILS: &str = "title, description, sport, training_level, location, coach_id, starts_at, \
+    ends_at, time_zone, registration_opens_at, registration_closes_at, capacity";
+
+const COLUMNS: &str = "id, seats_taken, waitlist_length, status, version, created_at, updated_at, ";
+
+const FIND: Statement = sql!("SELECT ", COLUMNS, DETAILS, " FROM programs WHERE id = ?");
+
+/// Adds a program without participants.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    details: &ProgramDetails,
+    now: Timestamp,
+) -> Result<ProgramId, DbError> {
+    let insert = sql!(
+        "INSERT INTO programs (",
+        DETAILS,
+        ", seats_taken, waitlist_length, tickets_given, status, version, created_at, updated_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, 1, ?, ?)"
+    );
+    bind_details(tx.query(insert), details)
+        .bind(ProgramStatus::Active.as_str())
+        .bind(now.micros())
+        .bind(now.micros())
+        .insert()
+        .await
+        .map(ProgramId)
+}
+
+/// Sets what can be set of a program.
+pub(crate) async fn set(
+    tx: &mut Tx,
+    id: ProgramId,
+    details: &ProgramDetails,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let update = sql!(
+        "UPDATE programs SET title = ?, description = ?, sport = ?, training_level = ?, \
+         location = ?, coach_id = ?, starts_at = ?, ends_at = ?, time_zone = ?, \
+         registration_opens_at = ?, registration_closes_at = ?, capacity = ?, \
+         version = version + 1, updated_at = ? WHERE id = ?"
+    );
+    bind_details(tx.query(update), details).bind(now.micros()).bind(id.0).execute().await.map(drop)
+}
+
+/// Cancels a program.
+pub(crate) async fn cancel(tx: &mut Tx, id: ProgramId, now: Timestamp) -> Result<(), DbError> {
+    let update =
+        sql!("UPDATE programs SET status = ?, version = version + 1, updated_at = ? WHERE id = ?");
+    tx.query(update)
+        .bind(ProgramStatus::Cancelled.as_str())
+        .bind(now.micros())
+        .bind(id.0)
+        .execute()
+        .await
+        .map(drop)
+}
+
+/// The program `id`.
+pub(crate) async fn find(db: &Db, id: ProgramId) -> Result<Option<Program>, DbError> {
+    find_with(db.read(FIND), id).await
+}
+
+/// As [`find`], in a transaction.
+pub(crate) async fn find_in(tx: &mut Tx, id: ProgramId) -> Result<Option<Program>, DbError> {
+    find_with(tx.query(FIND), id).await
+}
+
+async fn find_with(query: Query<'_>, id: ProgramId) -> Result<Option<Program>, DbError> {
+    query.bind(id.0).fetch_optional().await?.map(|row| program(&row)).transpose()
+}
+
+/// The programs on `page` that `filter` lets through, and one more if there is one.
+pub(crate) async fn list(
+    db: &Db,
+    filter: &ProgramFilter,
+    page: Page,
+    now: Timestamp,
+) -> Result<Vec<Program>, DbError> {
+    let select = sql!(
+        "SELECT ",
+        COLUMNS,
+        DETAILS,
+        " FROM programs WHERE id > ? AND (? = '' OR sport = ?) \
+         AND (? = '' OR training_level = ?) AND (? = 0 OR ",
+        OPEN,
+        ") ORDER BY id LIMIT ?"
+    );
+    let sport = filter.sport.as_ref().map_or("", Sport::as_str);
+    let level = filter.level.as_ref().map_or("", TrainingLevel::as_str);
+    db.read(select)
+        .bind(page.after_id)
+        .bind(sport.to_owned())
+        .bind(sport.to_owned())
+        .bind(level.to_owned())
+        .bind(level.to_owned())
+        .bind(i64::from(filter.open_only))
+        .bind(now.micros())
+        .bind(now.micros())
+        .bind(page.limit())
+        .fetch_all()
+        .await?
+        .iter()
+        .map(program)
+        .collect()
+}
+
+fn bind_details<'c>(query: Query<'c>, details: &ProgramDetails) -> Query<'c> {
+    let Schedule { starts_at, ends_at, registration_opens_at, registration_closes_at } =
+        details.schedule;
+    query
+        .bind(details.title.as_str().to_owned())
+        .bind(details.description.as_str().to_owned())
+        .bind(details.training.sport.as_str().to_owned())
+        .bind(details.training.level.as_str().to_owned())
+        .bind(details.location.as_str().to_owned())
+        .bind(details.coach_id.map(|id| id.0))
+        .bind(starts_at.micros())
+        .bind(ends_at.micros())
+        .bind(details.time_zone.as_str())
+        .bind(registration_opens_at.map(Timestamp::micros))
+        .bind(registration_closes_at.map(Timestamp::micros))
+        .bind(details.capacity.seats())
+}
+
+fn program(row: &Row) -> Result<Program, DbError> {
+    let status = ProgramStatus::from_word(&row.get::<String, _>("status")?);
+    Ok(Program {
+        id: ProgramId(row.get("id")?),
+        details: set_of(row)?,
+        seats_taken: row.get("seats_taken")?,
+        waitlist_length: row.get("waitlist_length")?,
+        status: status.ok_or(DbError::Corrupt("programs.status"))?,
+        etag: Etag::of_version(row.get("version")?),
+        created_at: Timestamp::from_micros(row.get("created_at")?),
+        updated_at: Timestamp::from_micros(row.get("updated_at")?),
+    })
+}
+
+fn set_of(row: &Row) -> Result<ProgramDetails, DbError> {
+    let time = |column: &str| row.get::<i64, _>(column).map(Timestamp::from_micros);
+    let optional_time = |column: &str| {
+        row.get::<Option<i64>, _>(column).map(|time| time.map(Timestamp::from_micros))
+    };
+    let corrupt = |column| move |_| DbError::Corrupt(column);
+    let zone: String = row.get("time_zone")?;
+    Ok(ProgramDetails {
+        title: Title::parse(row.get("title")?).map_err(corrupt("programs.title"))?,
+        description: Description::parse(row.get("description")?)
+            .map_err(corrupt("programs.description"))?,
+        training: Training {
+            sport: Sport::parse(row.get("sport")?).map_err(corrupt("programs.sport"))?,
+            level: TrainingLevel::parse(row.get("training_level")?)
+                .map_err(corrupt("programs.training_level"))?,
+        },
+        location: Location::parse(row.get("location")?).map_err(corrupt("programs.location"))?,
+        coach_id: row.get::<Option<i64>, _>("coach_id")?.map(UserId),
+        schedule: Schedule {
+            starts_at: time("starts_at")?,
+            ends_at: time("ends_at")?,
+            registration_opens_at: optional_time("registration_opens_at")?,
+            registration_closes_at: optional_time("registration_closes_at")?,
+        },
+        time_zone: TimeZone::parse(&zone).map_err(corrupt("programs.time_zone"))?,
+        capacity: Capacity::parse(row.get("capacity")?).map_err(corrupt("programs.capacity"))?,
+    })
+}
