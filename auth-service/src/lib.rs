@@ -388,7 +388,11 @@ pub async fn serve(
         service_tokens: config.service_tokens.clone(),
         watchers: watchers.clone(),
     };
-    let users = UserApi { users: config.users(store.clone()), sessions: sessions.clone() };
+    let users = UserApi {
+        users: config.users(store.clone()),
+        sessions: sessions.clone(),
+        service_tokens: config.service_tokens.clone(),
+    };
     let events = EventApi {
         events: Events::new(store.clone()),
         sessions,
