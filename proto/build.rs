@@ -2,6 +2,8 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
+use prost_types::{FileDescriptorSet, method_options::IdempotencyLevel};
+
 const FILES: [&str; 8] = [
     "auth/v1/auth_service.proto",
     "auth/v1/event_service.proto",
@@ -23,6 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     #[expect(clippy::disallowed_methods, reason = "cargo's, not a setting")]
     let descriptor_set = PathBuf::from(env::var("OUT_DIR")?).join("descriptor_set.bin");
     fs::write(&descriptor_set, compiler.encode_file_descriptor_set())?;
+    fs::write(descriptor_set.with_file_name("reads.rs"), reads(&compiler.file_descriptor_set()))?;
 
     // With defaults that answer UNIMPLEMENTED, so that a peer in a test implements what it needs;
     // a test of the whole makes sure that the product has no such answer.
@@ -30,4 +33,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         .generate_default_stubs(true)
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
+}
+
+/// The paths of the methods without side effects, in order, as a Rust expression.
+fn reads(files: &FileDescriptorSet) -> String {
+    let mut paths = Vec::new();
+    for file in &files.file {
+        for service in &file.service {
+            let reads = service.method.iter().filter(|method| {
+                let options = method.options.as_ref();
+                options.is_some_and(|it| it.idempotency_level() == IdempotencyLevel::NoSideEffects)
+            });
+            let (package, service) = (file.package(), service.name());
+            paths.extend(reads.map(|read| format!("/{package}.{service}/{}", read.name())));
+        }
+    }
+    paths.sort();
+    format!("&{paths:?}")
 }

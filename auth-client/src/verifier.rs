@@ -80,7 +80,7 @@ impl Verifier {
         clock: Clock,
     ) -> Self {
         Self(Arc::new(Inner {
-            auth: AuthServiceClient::new(auth),
+            auth: AuthServiceClient::new(auth.repeating(proto::is_read)),
             keys: RwLock::new(Keys {
                 local: Arc::new(LocalVerifier::new(KeySet::default(), rules.clone())),
                 version: 0,
@@ -107,9 +107,10 @@ impl Verifier {
     /// # Errors
     /// As [`Verifier::authenticate`].
     pub async fn verify(&self, token: &str) -> Result<Caller, Refusal> {
-        let verified = match self.keys().local.verify(token, self.0.clock.now()) {
+        let mut keys = self.keys();
+        let verified = match keys.local.verify(token, self.0.clock.now()) {
             Err(NotVerified::UnknownKey(key_id)) => {
-                let keys = self.fetch_keys_for(&key_id).await?;
+                keys = self.fetch_keys_for(&key_id).await?;
                 keys.local.verify(token, self.0.clock.now())?
             }
             judged => judged?,
@@ -118,7 +119,13 @@ impl Verifier {
         let is_revoked = {
             let known = self.0.revocations.read().unwrap_or_else(PoisonError::into_inner);
             // What was ended stays ended, however old the news is.
-            if known.revoke(&verified) { Some(true) } else { known.is_fresh(now).then_some(false) }
+            if known.revoke(&verified) {
+                Some(true)
+            } else {
+                // Of keys that are older than was told, this one may be the revoked one.
+                let is_outdated = known.keys_version.is_some_and(|told| keys.version < told);
+                (known.is_fresh(now) && !is_outdated).then_some(false)
+            }
         };
         let is_revoked = match is_revoked {
             Some(is_revoked) => is_revoked,

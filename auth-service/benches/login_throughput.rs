@@ -16,12 +16,9 @@ use std::{
 };
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use auth_service::{Config, LockoutSettings, PasswordResetSettings, PasswordSettings, serve};
+use auth_service::{Config, PasswordSettings, serve};
 use proto::auth::v1::{LoginRequest, RegisterRequest, auth_service_client::AuthServiceClient};
-use service_kit::{
-    Clock, Entropy, Shutdown, client::TrustedProxies, db::DatabaseUrl, mail, secret::SecretKey,
-    settings::ServiceTokens,
-};
+use service_kit::{Shutdown, db::DatabaseUrl, secret::SecretKey};
 use tokio::{net::TcpListener, task::JoinSet};
 use tonic::transport::Channel;
 
@@ -106,42 +103,9 @@ fn rate(count: u64, started: Instant) -> f64 {
 }
 
 async fn start(folder: &std::path::Path) -> (AuthServiceClient<Channel>, Shutdown) {
-    let config = Config {
-        database: DatabaseUrl::embedded(&folder.join("auth.db")),
-        secret_key: SecretKey::from_bytes([7; 32]),
-        token_rules: auth_client::TokenRules {
-            issuer: "pavilion".to_owned(),
-            audience: "pavilion".to_owned(),
-        },
-        token_algorithm: auth_client::Algorithm::EdDsa,
-        signing_key_rotation: Duration::from_hours(90 * 24),
-        access_token_ttl: Duration::from_mins(15),
-        refresh_token_ttl: Duration::from_hours(24),
-        session_ttl_max: Duration::from_hours(24),
-        refresh_grace: Duration::from_secs(30),
-        event_retention: Duration::from_hours(24),
-        service_tokens: ServiceTokens::default(),
-        trusted_proxies: TrustedProxies::default(),
-        password_chars_min: 8,
-        password_blocklist: None,
-        passwords: COST,
-        lockout: LockoutSettings {
-            lockout_threshold: 5,
-            lockout_duration: Duration::from_mins(15),
-            address_failures_max: 100,
-        },
-        password_reset: PasswordResetSettings {
-            otp_ttl: Duration::from_mins(10),
-            otp_max_attempts: 5,
-            reset_requests_max: 5,
-        },
-        mail: mail::Settings {
-            smtp_url: None,
-            mail_from: "no-reply@localhost".parse().expect("a mailbox"),
-        },
-        clock: Clock::system(),
-        entropy: Entropy::system(),
-    };
+    let database = DatabaseUrl::embedded(&folder.join("auth.db"));
+    let mut config = Config::with_defaults(database, SecretKey::from_bytes([7; 32]));
+    config.passwords = COST;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let shutdown = Shutdown::new();

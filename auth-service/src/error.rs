@@ -48,6 +48,9 @@ pub enum Error {
     /// A refresh token that was used before: its session has been ended.
     #[error("the refresh token was used before; its session has been ended")]
     RefreshTokenReused,
+    /// A logout token that was not made here, or whose session has ended.
+    #[error("the logout token is not valid")]
+    LogoutTokenInvalid,
     /// Only administrators may do that.
     #[error("this needs the role admin")]
     RoleRequired,
@@ -75,6 +78,12 @@ pub enum Error {
     /// It happened too often; may be tried again after this time.
     #[error("too many requests")]
     TooManyRequests(Duration),
+    /// A queue in the database is full.
+    #[error("too many requests wait to be worked on")]
+    TooManyWaiting,
+    /// Events were asked for that are no longer kept.
+    #[error("the events after after_sequence are no longer kept, or it is of another log")]
+    EventsExpired,
     /// The caller's token is refused.
     #[error(transparent)]
     Token(#[from] Refusal),
@@ -84,6 +93,9 @@ pub enum Error {
     /// Others changed the same thing at the same time, again and again.
     #[error("others changed the same at the same time")]
     Contended,
+    /// The signing keys could not be looked at.
+    #[error("the signing keys cannot be read")]
+    KeysUnknown,
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbError),
@@ -116,6 +128,7 @@ impl From<Error> for Rejection {
             Error::RefreshTokenInvalid => refuse(Code::Unauthenticated, "REFRESH_TOKEN_INVALID"),
             Error::RefreshTokenExpired => refuse(Code::Unauthenticated, "REFRESH_TOKEN_EXPIRED"),
             Error::RefreshTokenReused => refuse(Code::Unauthenticated, "REFRESH_TOKEN_REUSED"),
+            Error::LogoutTokenInvalid => refuse(Code::Unauthenticated, "LOGOUT_TOKEN_INVALID"),
             Error::RoleRequired => refuse(Code::PermissionDenied, "ROLE_REQUIRED"),
             Error::NotOwner => refuse(Code::PermissionDenied, "NOT_OWNER"),
             Error::ServiceTokenRequired => refuse(Code::PermissionDenied, "SERVICE_TOKEN_REQUIRED"),
@@ -126,12 +139,13 @@ impl From<Error> for Rejection {
                 let violation = Violation::new("user.username", "REQUIRED", error.to_string());
                 Rejection::invalid(DOMAIN, vec![violation])
             }
+            Error::EventsExpired => refuse(Code::OutOfRange, "EVENTS_EXPIRED"),
             Error::OtpInvalid => refuse(Code::FailedPrecondition, "OTP_INVALID"),
             Error::TooManyRequests(wait) => {
                 refuse(Code::ResourceExhausted, "TOO_MANY_REQUESTS").retry_after(*wait)
             }
             Error::Token(refusal) => refusal.rejection(DOMAIN),
-            Error::Overloaded => {
+            Error::Overloaded | Error::TooManyWaiting => {
                 refuse(Code::ResourceExhausted, "OVERLOADED").retry_after(RETRY_PAUSE)
             }
             Error::Contended => refuse(Code::Aborted, "CONTENDED").retry_after(RETRY_PAUSE),
@@ -141,6 +155,10 @@ impl From<Error> for Rejection {
                 let message = "the database cannot be reached";
                 Rejection::new(Code::Unavailable, DOMAIN, "DATABASE_UNAVAILABLE", message)
                     .retry_after(RETRY_PAUSE)
+            }
+            // Whoever looked in vain has told why.
+            Error::KeysUnknown => {
+                refuse(Code::Unavailable, "DATABASE_UNAVAILABLE").retry_after(RETRY_PAUSE)
             }
             Error::Database(_) | Error::Internal(_) => {
                 tracing::error!(%error, "a request failed");

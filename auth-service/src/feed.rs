@@ -4,6 +4,9 @@
 //! of commits, so that nothing is missed. It is woken by commits of this process, on PostgreSQL by
 //! those of any, and looks now and then all the same.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::VecDeque,
     sync::{PoisonError, RwLock},
@@ -26,6 +29,8 @@ use crate::{
 const POLL_PAUSE: Duration = Duration::from_millis(20);
 /// Events that are read at once.
 const BATCH_MAX: i64 = 1000;
+/// The latest events that are kept at hand for those who watch: a few hundred bytes each.
+const RECENT_MAX: usize = 1000;
 /// What was read longer ago than this is not up to date.
 const FRESH_TIME_MAX: Duration = Duration::from_millis(300);
 
@@ -67,12 +72,15 @@ pub struct Feed {
     clock: Clock,
     known: RwLock<Known>,
     latest: watch::Sender<i64>,
+    moved_in: watch::Sender<i64>,
 }
 
 #[derive(Debug)]
 struct Known {
     /// Those that have not expired, in order.
     revocations: VecDeque<Revocation>,
+    /// The latest events, without gaps.
+    recent: VecDeque<Event>,
     /// The last event that was read.
     sequence: i64,
     /// When it was last certain that there are no later ones.
@@ -98,8 +106,9 @@ impl Feed {
                 events.iter().filter(|one| one.sequence <= sequence).filter_map(revocation),
             );
         }
-        let known = RwLock::new(Known { revocations, sequence, read_at });
-        Ok(Self { store, clock, known, latest: watch::Sender::new(sequence) })
+        let known = RwLock::new(Known { revocations, recent: VecDeque::new(), sequence, read_at });
+        let (latest, moved_in) = (watch::Sender::new(sequence), watch::Sender::new(sequence));
+        Ok(Self { store, clock, known, latest, moved_in })
     }
 
     /// Follows the log. Run it for as long as the service runs.
@@ -124,9 +133,13 @@ impl Feed {
             let events = self.store.events_after(sequence, BATCH_MAX).await?;
             let is_end = events.len() < usize::try_from(BATCH_MAX).unwrap_or(usize::MAX);
             let sequence = events.last().map_or(sequence, |event| event.sequence);
-            self.add(&events, sequence, is_end.then_some(read_at));
-            if !events.is_empty() {
+            let (has_grown, moved_in) = (!events.is_empty(), events.iter().any(has_moved_in));
+            self.add(events, sequence, is_end.then_some(read_at));
+            if has_grown {
                 self.latest.send_replace(sequence);
+            }
+            if moved_in {
+                self.moved_in.send_replace(sequence);
             }
             if is_end {
                 return Ok(());
@@ -134,10 +147,13 @@ impl Feed {
         }
     }
 
-    fn add(&self, events: &[Event], sequence: i64, end_at: Option<Instant>) {
+    fn add(&self, events: Vec<Event>, sequence: i64, end_at: Option<Instant>) {
         let now = self.clock.now();
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.revocations.extend(events.iter().filter_map(revocation));
+        known.recent.extend(events);
+        let surplus = known.recent.len().saturating_sub(RECENT_MAX);
+        known.recent.drain(..surplus);
         known.sequence = sequence;
         if let Some(end_at) = end_at {
             known.read_at = end_at;
@@ -169,10 +185,32 @@ impl Feed {
         Batch { revocations, sequence, is_last }
     }
 
+    /// The events after `sequence` that have been read, at most `max`; `None` where some of them
+    /// are no longer at hand.
+    pub fn events_after(&self, sequence: i64, max: usize) -> Option<Vec<Event>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let begin = known.recent.front().map_or(known.sequence, |first| first.sequence - 1);
+        if sequence < begin {
+            return None;
+        }
+        let first = known.recent.partition_point(|one| one.sequence <= sequence);
+        Some(known.recent.range(first..).take(max).cloned().collect())
+    }
+
     /// Tells the number of each event that is read from now on, or a later one's.
     pub fn latest(&self) -> watch::Receiver<i64> {
         self.latest.subscribe()
     }
+
+    /// Tells when accounts were made that nobody has registered: their password hashes may be of
+    /// any kind.
+    pub fn moved_in(&self) -> watch::Receiver<i64> {
+        self.moved_in.subscribe()
+    }
+}
+
+fn has_moved_in(event: &Event) -> bool {
+    event.details.event_type == EventType::Registered && event.details.actor_id.is_none()
 }
 
 fn revocation(event: &Event) -> Option<Revocation> {

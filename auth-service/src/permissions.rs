@@ -22,6 +22,8 @@ pub enum Action {
     SetDisabled,
     /// Delete an account.
     DeleteUser,
+    /// Delete an account where accounts are managed.
+    DeleteUserAsAdministrator,
     /// Lift a lock.
     UnlockUser,
     /// See where someone is signed in.
@@ -43,13 +45,14 @@ enum Holder {
 
 use Holder::{Admin, AdminOrOwner};
 
-const TABLE: [(Action, Holder); 10] = [
+const TABLE: [(Action, Holder); 11] = [
     (Action::ReadUser, AdminOrOwner),
     (Action::ListUsers, Admin),
     (Action::RenameUser, AdminOrOwner),
     (Action::SetRoles, Admin),
     (Action::SetDisabled, Admin),
     (Action::DeleteUser, AdminOrOwner),
+    (Action::DeleteUserAsAdministrator, Admin),
     (Action::UnlockUser, Admin),
     (Action::ListSessions, AdminOrOwner),
     (Action::RevokeSession, AdminOrOwner),

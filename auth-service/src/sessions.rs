@@ -14,7 +14,7 @@ use crate::{
     },
     passwords::{Passwords, Verified},
     signing_keys::SigningKeys,
-    store::{Actor, EndedSessions, EndingSessions, Store},
+    store::{Actor, EndedSessions, EndingSessions, PasswordChange, Store},
     tokens::{RefreshToken, TokenIssuer, TokenPair},
 };
 
@@ -79,6 +79,17 @@ pub struct SignedIn {
     pub tokens: TokenPair,
     /// By which the device is told from strangers next time.
     pub device_token: String,
+    /// What ends the session, and does nothing else.
+    pub logout_token: String,
+}
+
+/// What replaces the hash of a password.
+#[derive(Clone, Debug)]
+pub struct HashChange {
+    /// As it was found.
+    pub old_hash: String,
+    /// As it is to be.
+    pub new_hash: String,
 }
 
 /// Whether a password was the right one.
@@ -111,8 +122,8 @@ impl Sessions {
         client: ClientInfo,
     ) -> Result<SignedIn, Error> {
         let found = self.store.credentials(&identifier).await?;
-        let user_id = found.as_ref().map(|(user, _)| user.id);
-        let subject = self.lockout.subject(&identifier, user_id, device_token);
+        let user = found.as_ref().map(|(user, _)| user);
+        let subject = self.lockout.subject(&identifier, user, device_token);
         let attempt = self.lockout.attempt(subject, &client).await?;
         let known = match self.recognize(found, &password).await {
             Ok(Recognized::Known(known)) => known,
@@ -132,10 +143,11 @@ impl Sessions {
         };
         // Before the session: one that was locked meanwhile must not begin.
         attempt.succeeded().await?;
-        let user_id = known.user.id;
-        let (user, tokens) = self.begin(known, &identifier, &password, client).await?;
-        let device_token = self.lockout.device_token(user_id, device_token);
-        Ok(SignedIn { user, tokens, device_token })
+        let (user, session) = self.begin(known, &identifier, &password, client).await?;
+        let tokens = self.issuer.issue(&user, &session, &self.keys.active())?;
+        let device_token = self.lockout.device_token(&user, device_token);
+        let logout_token = self.issuer.logout_token(&session.id);
+        Ok(SignedIn { user, tokens, device_token, logout_token })
     }
 
     /// Whether `password` is the one that was found.
@@ -146,6 +158,9 @@ impl Sessions {
     ) -> Result<Recognized, Error> {
         let (user, stored) = found.unzip();
         let verified = self.passwords.verify(password.clone(), stored.clone()).await?;
+        if let (Some(user), Some(unusable)) = (&user, verified.unusable) {
+            tracing::error!(user.id = user.id.0, error = %unusable, "a password's hash");
+        }
         let (Some(user), Some(stored), true) = (user, stored, verified.matches) else {
             return Ok(Recognized::Nobody(verified));
         };
@@ -168,14 +183,13 @@ impl Sessions {
         identifier: &Identifier,
         password: &Password,
         client: ClientInfo,
-    ) -> Result<(User, TokenPair), Error> {
+    ) -> Result<(User, Session), Error> {
         for _ in 0..LOGIN_TRIES_MAX {
             let Known { user, stored, new_hash } = known;
             let session = self.new_session(user.id, client.clone());
             let new_hash = new_hash.as_deref();
             if self.store.begin_session(&session, &stored, new_hash, SESSIONS_MAX).await? {
-                let tokens = self.issuer.issue(&user, &session, &self.keys.active())?;
-                return Ok((user, tokens));
+                return Ok((user, session));
             }
             let found = self.store.credentials(identifier).await?;
             let Recognized::Known(again) = self.recognize(found, password).await? else {
@@ -285,11 +299,28 @@ impl Sessions {
         client: &ClientInfo,
     ) -> Result<(), Error> {
         let token = self.issuer.read_refresh_token(token).ok_or(Error::RefreshTokenInvalid)?;
-        let found = self.store.session(&token.session_id).await?;
-        let (session, user) = found.ok_or(Error::RefreshTokenInvalid)?;
+        self.sign_out(&token.session_id, client).await?.ok_or(Error::RefreshTokenInvalid)
+    }
+
+    /// Ends the session that a logout token belongs to.
+    ///
+    /// # Errors
+    /// [`Error::LogoutTokenInvalid`] where there is none.
+    pub async fn logout_by_logout_token(
+        &self,
+        token: &str,
+        client: &ClientInfo,
+    ) -> Result<(), Error> {
+        let session_id = self.issuer.read_logout_token(token).ok_or(Error::LogoutTokenInvalid)?;
+        self.sign_out(session_id, client).await?.ok_or(Error::LogoutTokenInvalid)
+    }
+
+    /// Ends a session in the name of its user; `None` where there is none.
+    async fn sign_out(&self, session_id: &str, client: &ClientInfo) -> Result<Option<()>, Error> {
+        let Some((session, user)) = self.store.session(session_id).await? else { return Ok(None) };
         let which = EndedSessions::One(&session.id);
-        self.end(user.id, which, user.id, client, "signed out").await?;
-        Ok(())
+        let ended = self.end(user.id, which, user.id, client, "signed out").await?;
+        Ok((ended > 0).then_some(()))
     }
 
     /// Ends sessions of a user; returns how many there were.
@@ -315,17 +346,70 @@ impl Sessions {
         Ok(self.store.end_sessions(&ending, &[]).await?)
     }
 
-    /// Replaces the caller's password, and ends all other sessions.
+    /// Replaces the password of whoever has `active`, and ends all other sessions. Returns a new
+    /// device token: those from before are void.
     ///
     /// # Errors
     /// [`Error::InvalidCredentials`] where `current` is not the password.
     pub async fn change_password(
         &self,
-        caller: &Caller,
+        active: ActiveToken,
         current: Password,
         new: Password,
         client: &ClientInfo,
-    ) -> Result<(), Error> {
+    ) -> Result<String, Error> {
+        let ActiveToken { token, user } = active;
+        let caller = Caller::from(&*token);
+        let change = self.prepare_password(&caller, user.id, current, new, client).await?;
+        let change = PasswordChange {
+            user_id: user.id,
+            old_hash: &change.old_hash,
+            new_hash: &change.new_hash,
+            ending: EndedSessions::AllBut(&token.session_id),
+            unlocking: None,
+        };
+        let now = self.clock.now();
+        let actor = Actor { id: Some(user.id), client_address: &client.address, now };
+        if !self.store.change_password(&change, &actor).await? {
+            // Changed by someone else meanwhile: it was not the password any more.
+            return Err(Error::InvalidCredentials);
+        }
+        // By this change. Where there was another since `active` was judged, it is void already.
+        let password_changes = user.password_changes + 1;
+        Ok(self.lockout.device_token(&User { password_changes, ..user }, ""))
+    }
+
+    /// What replaces the password of `id`.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`] where that is not the caller, and those of
+    /// [`Sessions::confirm_password`].
+    pub async fn prepare_password(
+        &self,
+        caller: &Caller,
+        id: UserId,
+        current: Password,
+        new: Password,
+        client: &ClientInfo,
+    ) -> Result<HashChange, Error> {
+        if id != UserId(caller.user_id) {
+            return Err(Error::NotOwner);
+        }
+        let old_hash = self.confirm_password(caller, current, client).await?;
+        let new_hash = self.passwords.hash(new).await?;
+        Ok(HashChange { old_hash, new_hash })
+    }
+
+    /// Asks whether `current` is the caller's password: its hash.
+    ///
+    /// # Errors
+    /// [`Error::InvalidCredentials`] where it is not, which counts as a failure.
+    pub async fn confirm_password(
+        &self,
+        caller: &Caller,
+        current: Password,
+        client: &ClientInfo,
+    ) -> Result<String, Error> {
         let id = UserId(caller.user_id);
         let stored = self.store.password_hash(id).await?.ok_or(Error::InvalidCredentials)?;
         // Counted for this session: whoever locks strangers out does not keep the owner from it.
@@ -340,14 +424,7 @@ impl Sessions {
                 return Err(error);
             }
         }
-        let hash = self.passwords.hash(new).await?;
-        let others = EndedSessions::AllBut(&caller.session_id);
-        let actor = Actor { id: Some(id), client_address: &client.address, now: self.clock.now() };
-        if !self.store.change_password(id, &stored, &hash, others, &actor).await? {
-            // Changed by someone else meanwhile: it was not the password any more.
-            return Err(Error::InvalidCredentials);
-        }
-        Ok(())
+        Ok(stored)
     }
 
     /// Judges an access token against the database: nothing is more up to date.

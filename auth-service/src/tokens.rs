@@ -21,8 +21,8 @@ use crate::{
 /// 9068 section 2.2 wants the claim.
 const CLIENT_ID: &str = "pavilion";
 const TOKEN_ID_BYTES: usize = 16;
-/// Longer than any that is made here.
-const REFRESH_TOKEN_BYTES_MAX: usize = 256;
+/// Longer than any refresh or logout token that is made here.
+const OPAQUE_TOKEN_BYTES_MAX: usize = 256;
 
 /// An access token and a refresh token.
 #[derive(Clone, Debug)]
@@ -41,6 +41,7 @@ pub struct TokenIssuer {
     rules: TokenRules,
     access_token_ttl: Duration,
     refresh_key: hmac::Key,
+    logout_key: hmac::Key,
     clock: Clock,
     entropy: Entropy,
 }
@@ -54,8 +55,9 @@ impl TokenIssuer {
         clock: Clock,
         entropy: Entropy,
     ) -> Self {
-        let refresh_key = hmac::Key::new(hmac::HMAC_SHA256, &secret.derive("refresh-token"));
-        Self { rules, access_token_ttl, refresh_key, clock, entropy }
+        let key = |purpose| hmac::Key::new(hmac::HMAC_SHA256, &secret.derive(purpose));
+        let (refresh_key, logout_key) = (key("refresh-token"), key("logout-token"));
+        Self { rules, access_token_ttl, refresh_key, logout_key, clock, entropy }
     }
 
     /// The tokens of `session` as it stands, signed with `key`.
@@ -93,27 +95,46 @@ impl TokenIssuer {
     /// `session id . counter . HMAC of both`: whoever has the key can tell which rotation of which
     /// session a token is, and no token needs to be stored.
     fn refresh_token(&self, session: &Session) -> String {
-        let message = format!("{}.{}", session.id, session.counter);
-        let tag = hmac::sign(&self.refresh_key, message.as_bytes());
-        format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))
+        tagged(&self.refresh_key, &format!("{}.{}", session.id, session.counter))
     }
 
     /// Which rotation of which session a refresh token is; `None` where it was not made here.
     pub fn read_refresh_token(&self, token: &str) -> Option<RefreshToken> {
-        if token.len() > REFRESH_TOKEN_BYTES_MAX {
-            return None;
-        }
-        let (message, tag) = token.rsplit_once('.')?;
-        let tag = BASE64_URL_SAFE_NO_PAD.decode(tag).ok()?;
-        hmac::verify(&self.refresh_key, message.as_bytes(), &tag).ok()?;
-        let (session_id, counter) = message.split_once('.')?;
+        let (session_id, counter) = verified(&self.refresh_key, token)?.split_once('.')?;
         Some(RefreshToken { session_id: session_id.to_owned(), counter: counter.parse().ok()? })
+    }
+
+    /// `session id . HMAC`: shows that someone signed in, and is good for signing out alone.
+    pub fn logout_token(&self, session_id: &str) -> String {
+        tagged(&self.logout_key, session_id)
+    }
+
+    /// Which session a logout token ends; `None` where it was not made here.
+    pub fn read_logout_token<'a>(&self, token: &'a str) -> Option<&'a str> {
+        verified(&self.logout_key, token)
     }
 
     /// How long an access token is good.
     pub fn access_token_ttl(&self) -> Duration {
         self.access_token_ttl
     }
+}
+
+/// `message . HMAC of it`.
+fn tagged(key: &hmac::Key, message: &str) -> String {
+    let tag = hmac::sign(key, message.as_bytes());
+    format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))
+}
+
+/// The message of a token that was made with this key.
+fn verified<'a>(key: &hmac::Key, token: &'a str) -> Option<&'a str> {
+    if token.len() > OPAQUE_TOKEN_BYTES_MAX {
+        return None;
+    }
+    let (message, tag) = token.rsplit_once('.')?;
+    let tag = BASE64_URL_SAFE_NO_PAD.decode(tag).ok()?;
+    hmac::verify(key, message.as_bytes(), &tag).ok()?;
+    Some(message)
 }
 
 /// A JWT in the compact form (RFC 7515 section 7.1).

@@ -10,7 +10,8 @@ use crate::{
     lockout::Lockout,
     model::{ClientInfo, Session, User, UserChanges, UserId},
     permissions::{Action, check},
-    store::{Actor, EndedSessions, EndingSessions, Store, UserChange},
+    sessions::HashChange,
+    store::{Actor, EndedSessions, EndingSessions, PasswordChange, Store, UserChange},
 };
 
 /// How much later than a change of roles a token with the old ones may still be issued, by a
@@ -35,14 +36,17 @@ impl Users {
     ///
     /// # Errors
     /// [`Error::Contended`] where it was changed meanwhile.
-    pub async fn set_password(&self, id: UserId, old: &str, new: &str) -> Result<(), Error> {
+    pub async fn set_password(&self, user: &User, old: &str, new: &str) -> Result<(), Error> {
+        let change = PasswordChange {
+            user_id: user.id,
+            old_hash: old,
+            new_hash: new,
+            ending: EndedSessions::All,
+            unlocking: Some(&self.lockout.strangers(user)),
+        };
         let actor = Actor { id: None, client_address: "", now: self.clock.now() };
-        let all = EndedSessions::All;
-        if !self.store.change_password(id, old, new, all, &actor).await? {
-            return Err(Error::Contended);
-        }
-        self.lockout.unlock(id, None, &ClientInfo::default()).await?;
-        Ok(())
+        let is_changed = self.store.change_password(&change, &actor).await?;
+        if is_changed { Ok(()) } else { Err(Error::Contended) }
     }
 
     /// An account; `None` is the caller's own.
@@ -57,9 +61,9 @@ impl Users {
 
     /// An account, with its lock.
     async fn shown(&self, id: UserId) -> Result<User, Error> {
-        let user = self.store.user(id).await?.ok_or(Error::UserNotFound)?;
-        let locked_until = self.store.locked_until(id, self.clock.now()).await?;
-        Ok(User { locked_until, ..user })
+        let mut user = self.store.user(id).await?.ok_or(Error::UserNotFound)?;
+        self.lockout.show_locks(std::slice::from_mut(&mut user)).await?;
+        Ok(user)
     }
 
     /// Lifts the locks of an account.
@@ -73,8 +77,8 @@ impl Users {
         client: &ClientInfo,
     ) -> Result<User, Error> {
         check(caller, Action::UnlockUser, Some(id))?;
-        self.shown(id).await?;
-        self.lockout.unlock(id, Some(UserId(caller.user_id)), client).await?;
+        let user = self.store.user(id).await?.ok_or(Error::UserNotFound)?;
+        self.lockout.unlock(&user, Some(UserId(caller.user_id)), client).await?;
         self.shown(id).await
     }
 
@@ -92,11 +96,7 @@ impl Users {
         check(caller, Action::ListUsers, None)?;
         let mut users = self.store.users(prefix, page).await?;
         let next = page.cut(&mut users, |user| user.id.0);
-        let ids: Vec<_> = users.iter().map(|user| user.id).collect();
-        let locked = self.store.locked_users(&ids, self.clock.now()).await?;
-        for user in &mut users {
-            user.locked_until = locked.get(&user.id).copied();
-        }
+        self.lockout.show_locks(&mut users).await?;
         Ok((users, next))
     }
 
@@ -108,16 +108,18 @@ impl Users {
         Ok(self.store.users_of(ids).await?)
     }
 
-    /// Changes an account; `None` is the caller's own.
+    /// Changes an account; `None` is the caller's own. A new password, which is the caller's, ends
+    /// all other sessions. All of it is done, or nothing.
     ///
     /// # Errors
     /// [`Error::UsernameTaken`], [`Error::EmailTaken`], [`Error::LastAdmin`], and those of
-    /// [`Users::get`].
+    /// [`Users::get`]; [`Error::InvalidCredentials`] where the password was changed meanwhile.
     pub async fn update(
         &self,
         caller: &Caller,
         id: Option<UserId>,
         changes: &UserChanges,
+        password: Option<&HashChange>,
         client: &ClientInfo,
     ) -> Result<User, Error> {
         let id = id.unwrap_or(UserId(caller.user_id));
@@ -132,31 +134,47 @@ impl Users {
                 check(caller, action, Some(id))?;
             }
         }
-        self.change(id, changes, Some(UserId(caller.user_id)), client).await?;
+        let password = password.map(|hashes| PasswordChange {
+            user_id: id,
+            old_hash: &hashes.old_hash,
+            new_hash: &hashes.new_hash,
+            ending: EndedSessions::AllBut(&caller.session_id),
+            unlocking: None,
+        });
+        let actor = Actor {
+            id: Some(UserId(caller.user_id)),
+            client_address: &client.address,
+            now: self.clock.now(),
+        };
+        self.store_changes(id, changes, password.as_ref(), &actor).await?;
         self.shown(id).await
     }
 
-    /// Changes an account in the name of `actor`, without asking whether it may.
+    /// Changes an account in the name of the operator.
     ///
     /// # Errors
     /// As [`Users::update`].
-    pub async fn change(
+    pub async fn change(&self, id: UserId, changes: &UserChanges) -> Result<User, Error> {
+        let actor = Actor { id: None, client_address: "", now: self.clock.now() };
+        self.store_changes(id, changes, None, &actor).await
+    }
+
+    async fn store_changes(
         &self,
         id: UserId,
         changes: &UserChanges,
-        actor_id: Option<UserId>,
-        client: &ClientInfo,
+        password: Option<&PasswordChange<'_>>,
+        actor: &Actor<'_>,
     ) -> Result<User, Error> {
-        let now = self.clock.now();
-        let actor = Actor { id: actor_id, client_address: &client.address, now };
         // As long as any replica issues them, whose settings may be others than ours.
         let token_ttl = self.store.longest_token_ttl().await?.unwrap_or_default();
-        let tokens_until = now + token_ttl.max(self.access_token_ttl) + CHANGE_SLACK;
-        match self.store.update_user(id, changes, &actor, tokens_until).await {
+        let tokens_until = actor.now + token_ttl.max(self.access_token_ttl) + CHANGE_SLACK;
+        match self.store.update_user(id, changes, password, actor, tokens_until).await {
             Ok(UserChange::Done(user)) => Ok(user),
             Ok(UserChange::NotFound) => Err(Error::UserNotFound),
             Ok(UserChange::LastAdmin) => Err(Error::LastAdmin),
             Ok(UserChange::Nameless) => Err(Error::Nameless),
+            Ok(UserChange::OtherPassword) => Err(Error::InvalidCredentials),
             Err(error) if error.violated() == Some(Constraint::Unique) => {
                 let username = changes.username.as_ref().and_then(Option::as_ref);
                 let email = changes.email.as_ref().and_then(Option::as_ref);
@@ -172,17 +190,18 @@ impl Users {
         }
     }
 
-    /// Deletes an account and ends its sessions.
+    /// Deletes an account and ends its sessions. `action` is one of deleting.
     ///
     /// # Errors
     /// [`Error::LastAdmin`], and those of [`Users::get`].
     pub async fn delete(
         &self,
         caller: &Caller,
+        action: Action,
         id: UserId,
         client: &ClientInfo,
     ) -> Result<(), Error> {
-        check(caller, Action::DeleteUser, Some(id))?;
+        check(caller, action, Some(id))?;
         let actor = Actor {
             id: Some(UserId(caller.user_id)),
             client_address: &client.address,
@@ -190,8 +209,8 @@ impl Users {
         };
         match self.store.delete_user(id, &actor).await? {
             UserChange::Done(()) => Ok(()),
-            UserChange::NotFound | UserChange::Nameless => Err(Error::UserNotFound),
             UserChange::LastAdmin => Err(Error::LastAdmin),
+            _ => Err(Error::UserNotFound),
         }
     }
 
@@ -206,7 +225,11 @@ impl Users {
     ) -> Result<Vec<Session>, Error> {
         let id = id.unwrap_or(UserId(caller.user_id));
         check(caller, Action::ListSessions, Some(id))?;
-        Ok(self.store.sessions(id, self.clock.now()).await?)
+        let sessions = self.store.sessions(id, self.clock.now()).await?;
+        if sessions.is_empty() && self.store.user(id).await?.is_none() {
+            return Err(Error::UserNotFound);
+        }
+        Ok(sessions)
     }
 
     /// Ends a session.

@@ -7,7 +7,7 @@ use axum::{
     Router,
     body::HttpBody,
     extract::{Request, State},
-    middleware::{Next, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
 use http::{
@@ -21,6 +21,7 @@ use tracing::Instrument;
 
 use crate::{
     Gateway,
+    compression::compress,
     limits::{HEADER_BYTES_MAX, TARGET_BYTES_MAX},
     problem::Problem,
     request_id::{RequestId, X_REQUEST_ID},
@@ -29,10 +30,16 @@ use crate::{
 
 /// Puts the edge around `routes`.
 pub(crate) fn around(routes: Router<Gateway>, gateway: &Gateway) -> Router {
-    routes
+    let routes = routes
+        .layer(from_fn(compress))
         .layer(CatchPanicLayer::custom(after_panic))
-        .layer(from_fn_with_state(gateway.clone(), pass))
-        .with_state(gateway.clone())
+        .layer(from_fn(refuse_large_heads));
+    // Around all that refuses, so that a page can read the refusals too.
+    let shared = match gateway.0.allowed_origins.layer() {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    };
+    shared.layer(from_fn_with_state(gateway.clone(), pass)).with_state(gateway.clone())
 }
 
 /// Refuses what is more than the gateway can have in flight. Not for the routes of health, which
@@ -62,14 +69,10 @@ async fn pass(State(gateway): State<Gateway>, mut request: Request, next: Next) 
     let is_head = request.method() == Method::HEAD;
     let deadline = Instant::now() + gateway.0.limits.request_time_max;
     let arrival = Arrival { request_id: request_id.clone(), trace, deadline };
-    let refusal = refuse_large_head(&request);
     request.extensions_mut().insert(arrival);
 
     async {
-        let mut response = match refusal {
-            Some(problem) => problem.into_response(),
-            None => next.run(request).await,
-        };
+        let mut response = next.run(request).await;
         finish(&mut response, &request_id);
         if is_head {
             drop_body(&mut response);
@@ -80,18 +83,20 @@ async fn pass(State(gateway): State<Gateway>, mut request: Request, next: Next) 
     .await
 }
 
-fn refuse_large_head(request: &Request) -> Option<Problem> {
+async fn refuse_large_heads(request: Request, next: Next) -> Result<Response, Problem> {
     let target_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target_bytes > TARGET_BYTES_MAX {
         let text = "The request's path and query are larger than 8 KiB";
-        return Some(Problem::new(StatusCode::URI_TOO_LONG, "URI_TOO_LONG", text));
+        return Err(Problem::new(StatusCode::URI_TOO_LONG, "URI_TOO_LONG", text));
     }
     let header_bytes: usize =
         request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
-    (header_bytes > HEADER_BYTES_MAX).then(|| {
+    if header_bytes > HEADER_BYTES_MAX {
         let text = "The request's headers are larger than 16 KiB";
-        Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "HEADERS_TOO_LARGE", text)
-    })
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Err(Problem::new(status, "HEADERS_TOO_LARGE", text));
+    }
+    Ok(next.run(request).await)
 }
 
 fn after_panic(_panic: Box<dyn Any + Send>) -> Response {

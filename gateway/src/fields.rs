@@ -110,9 +110,61 @@ impl Members {
         }
     }
 
+    /// A string that is to replace another: `None` where it is absent, empty where it is null.
+    pub(crate) fn change(&mut self, name: &'static str) -> Option<String> {
+        self.left.contains_key(name).then(|| self.text(name))
+    }
+
+    /// `true` or `false`; `None` where it is absent or null.
+    pub(crate) fn flag(&mut self, name: &'static str) -> Option<bool> {
+        match self.left.remove(name) {
+            None | Some(Value::Null) => None,
+            Some(Value::Bool(flag)) => Some(flag),
+            Some(_) => {
+                self.wrong_type(name, "true or false");
+                None
+            }
+        }
+    }
+
+    /// What one of `words` stands for; `None` where it is absent or null.
+    pub(crate) fn word<T: Copy>(
+        &mut self,
+        name: &'static str,
+        words: &[(&'static str, T)],
+    ) -> Option<T> {
+        let word = match self.left.remove(name) {
+            None | Some(Value::Null) => return None,
+            Some(word) => word,
+        };
+        let found = words.iter().find(|(known, _)| word == *known);
+        if found.is_none() {
+            let known: Vec<_> = words.iter().map(|(known, _)| *known).collect();
+            let description = format!("{name} must be one of {}", known.join(", "));
+            self.refuse(Violation::new(name, "INVALID_VALUE", description));
+        }
+        found.map(|(_, meaning)| *meaning)
+    }
+
+    /// Digits that a client may send as a string or as a number; empty where they are absent.
+    pub(crate) fn digits(&mut self, name: &'static str) -> String {
+        match self.left.get(name) {
+            Some(Value::Number(number)) if number.is_u64() => {
+                let digits = number.to_string();
+                self.left.remove(name);
+                digits
+            }
+            _ => self.text(name),
+        }
+    }
+
     fn wrong_type(&mut self, name: &'static str, wanted: &str) {
         let description = format!("{name} must be {wanted}");
-        self.violations.push(Violation::new(name, "INVALID_TYPE", description));
+        self.refuse(Violation::new(name, "INVALID_TYPE", description));
+    }
+
+    fn refuse(&mut self, violation: Violation) {
+        self.violations.push(violation);
         self.refused = true;
     }
 }
@@ -153,8 +205,7 @@ mod tests {
 
     use super::*;
 
-    const WORDING: Wording =
-        Wording { missing: Some("Missing name or age"), texts: &[], members: &[] };
+    const WORDING: Wording = Wording { missing: Some("Missing name or age"), ..Wording::PLAIN };
 
     fn fields(body: &str) -> Fields {
         Fields::parse(body.as_bytes(), true).unwrap_or_else(|problem| panic!("{problem:?}"))
@@ -217,6 +268,45 @@ mod tests {
         assert_eq!(integer_of("null"), Some(0));
         for bad in ["1.0", "1e2", "\"1\"", "true", "[]", "9223372036854775808"] {
             assert_eq!(integer_of(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn tells_a_change_to_nothing_from_no_change() {
+        let changes = |body: &str| fields(body).read(&WORDING, |body| body.change("name")).ok();
+        assert_eq!(changes(r#"{"name": "Ann"}"#), Some(Some("Ann".to_owned())));
+        assert_eq!(changes(r#"{"name": null}"#), Some(Some(String::new())));
+        assert_eq!(changes("{}"), Some(None));
+        assert_eq!(changes(r#"{"name": 1}"#), None);
+    }
+
+    #[test]
+    fn reads_flags_and_words() {
+        let words = [("one", 1), ("two", 2)];
+        let read = |body: &str| {
+            let read = |body: &mut Members| (body.flag("flag"), body.word("word", &words));
+            fields(body).read(&WORDING, read)
+        };
+        assert_eq!(read(r#"{"flag": false, "word": "two"}"#), Ok((Some(false), Some(2))));
+        assert_eq!(read(r#"{"flag": null}"#), Ok((None, None)));
+        let refused = WORDING.bad_input(vec![
+            Violation::new("flag", "INVALID_TYPE", "flag must be true or false"),
+            Violation::new("word", "INVALID_VALUE", "word must be one of one, two"),
+        ]);
+        assert_eq!(read(r#"{"flag": "true", "word": "Two"}"#), Err(refused));
+    }
+
+    #[test]
+    fn reads_digits_as_a_string_or_as_a_number() {
+        let digits = |value: &str| {
+            let body = fields(&format!(r#"{{"otp": {value}}}"#));
+            body.read(&WORDING, |body| body.digits("otp")).ok()
+        };
+        assert_eq!(digits("123456").as_deref(), Some("123456"));
+        assert_eq!(digits("\"012345\"").as_deref(), Some("012345"));
+        assert_eq!(digits("null").as_deref(), Some(""));
+        for bad in ["123456.0", "-1", "1e5", "[1]", "true"] {
+            assert_eq!(digits(bad), None, "{bad}");
         }
     }
 

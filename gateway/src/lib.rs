@@ -8,27 +8,41 @@
 //! | [`limits`] | how much and how long, of everything |
 //! | `connections` | accepting connections, HTTP/1.1 and HTTP/2, and their graceful end |
 //! | `edge` | what every request passes: its id, its trace, a net under panics, the headers of every answer |
+//! | `compression` | larger answers, to those who take them compressed |
+//! | [`cors`] | which pages of other origins may read the answers |
+//! | [`rate`] | how many requests one client address may make |
 //! | `request_id` | the id that ties an answer to the log |
 //! | `body`, `fields` | reading a body, and the members of one that is JSON |
+//! | `ids`, `idempotency`, `bearer`, `cookies` | what else a request holds |
 //! | `paging` | `?page_size=&page_token=` and the `Link` to the next page |
 //! | `upstream` | a call to a service on behalf of an HTTP request |
 //! | `problem` | errors: the one place where a `Status` becomes an HTTP answer |
-//! | `resources`, `times` | users and registrations as JSON shows them |
+//! | `resources`, `answers`, `times` | users, registrations, ... as JSON shows them |
+//! | `signing_in` | signing in, which three families of routes have in common |
 //! | `routes` | one file for each family of routes |
 //!
 //! A new route is a handler of about ten lines in its family's file: read the members, build the
 //! request message, make the call, name the members of the answer.
 
+mod answers;
+mod bearer;
 mod body;
+mod compression;
 mod connections;
+mod cookies;
+pub mod cors;
 mod edge;
 mod fields;
+mod idempotency;
+mod ids;
 pub mod limits;
 mod paging;
 mod problem;
+pub mod rate;
 mod request_id;
 mod resources;
 mod routes;
+mod signing_in;
 mod times;
 mod upstream;
 
@@ -36,14 +50,16 @@ use std::{net::SocketAddr, sync::Arc};
 
 use clap::Args;
 use service_kit::{
-    Entropy, Shutdown, StartError, channel::RpcChannel, client::TrustedProxies,
+    Clock, Entropy, Shutdown, StartError, channel::RpcChannel, client::TrustedProxies,
     server::within_drain_time,
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 
+use cors::AllowedOrigins;
 use limits::Limits;
+use rate::{RateLimit, RequestRate};
 
-/// Where the gateway listens.
+/// What the gateway reads for itself.
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
 pub struct Settings {
@@ -55,6 +71,21 @@ pub struct Settings {
         default_value = "127.0.0.1:5000"
     )]
     pub gateway_addr: SocketAddr,
+
+    /// The origins whose pages may read the answers (CORS), comma-separated as in
+    /// https://club.example; * for all, without cookies.
+    #[arg(
+        long,
+        env = "CORS_ALLOWED_ORIGINS",
+        value_name = "CORS_ALLOWED_ORIGINS",
+        default_value = ""
+    )]
+    pub cors_allowed_origins: AllowedOrigins,
+
+    /// Requests a second that one client address may make, after ten times as many at once;
+    /// 0: any number.
+    #[arg(long, env = "REQUEST_RATE", value_name = "REQUEST_RATE", default_value = "0")]
+    pub request_rate: RequestRate,
 }
 
 /// What the gateway needs to serve.
@@ -66,15 +97,38 @@ pub struct Config {
     pub training: RpcChannel,
     /// Whose word on a client's address is believed.
     pub trusted_proxies: TrustedProxies,
+    /// Whose pages may read the answers.
+    pub allowed_origins: AllowedOrigins,
+    /// How many requests one client address may make.
+    pub request_rate: RequestRate,
+    /// Where the time of that comes from.
+    pub clock: Clock,
     /// How much and how long.
     pub limits: Limits,
 }
 
 impl Config {
-    /// In front of the two services, with the default limits and no trusted proxy.
+    /// In front of the two services, with the defaults of all settings.
     pub fn new(auth: RpcChannel, training: RpcChannel) -> Self {
-        let trusted_proxies = TrustedProxies::default();
-        Self { auth, training, trusted_proxies, limits: Limits::default() }
+        Self {
+            auth,
+            training,
+            trusted_proxies: TrustedProxies::default(),
+            allowed_origins: AllowedOrigins::None,
+            request_rate: RequestRate::default(),
+            clock: Clock::system(),
+            limits: Limits::default(),
+        }
+    }
+
+    /// As `settings` say.
+    #[must_use]
+    pub fn set(self, settings: Settings) -> Self {
+        Self {
+            allowed_origins: settings.cors_allowed_origins,
+            request_rate: settings.request_rate,
+            ..self
+        }
     }
 
     /// Believes `proxies` about whom they speak for.
@@ -92,6 +146,8 @@ struct Shared {
     auth: RpcChannel,
     training: RpcChannel,
     trusted_proxies: TrustedProxies,
+    allowed_origins: AllowedOrigins,
+    rate_limit: Option<RateLimit>,
     limits: Limits,
     entropy: Entropy,
     /// One permit for each request that may be in flight.
@@ -100,10 +156,19 @@ struct Shared {
 
 impl Gateway {
     fn new(config: Config) -> Self {
-        let Config { auth, training, trusted_proxies, limits } = config;
+        let limits = config.limits;
         let requests = Semaphore::new(limits.requests_max);
         let entropy = Entropy::system();
-        Self(Arc::new(Shared { auth, training, trusted_proxies, limits, entropy, requests }))
+        Self(Arc::new(Shared {
+            auth: config.auth.repeating(proto::is_read),
+            training: config.training.repeating(proto::is_read),
+            trusted_proxies: config.trusted_proxies,
+            allowed_origins: config.allowed_origins,
+            rate_limit: RateLimit::new(config.request_rate, config.clock),
+            limits,
+            entropy,
+            requests,
+        }))
     }
 }
 

@@ -37,8 +37,8 @@ async fn start(settings: CommandLine, shutdown: Shutdown) -> Result<(), StartErr
     let auth = settings.auth.auth_url.channel();
     let training = settings.training.training_url.channel();
     let proxies = settings.common.client.trusted_proxies;
-    let config = Config::new(auth, training).trusting(proxies);
     let listener = bind("GATEWAY_ADDR", settings.gateway.gateway_addr).await?;
+    let config = Config::new(auth, training).trusting(proxies).set(settings.gateway);
     gateway::serve(config, listener, shutdown).await
 }
 

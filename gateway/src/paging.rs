@@ -1,14 +1,23 @@
 //! `?page_size=&page_token=`, and the `Link` to the next page (RFC 8288).
 
-use axum::extract::FromRequestParts;
+use axum::{
+    Json,
+    extract::FromRequestParts,
+    response::{IntoResponse, Response},
+};
 use form_urlencoded::Serializer;
-use http::{HeaderValue, request::Parts};
+use http::{HeaderValue, header::LINK, request::Parts};
+use serde::Serialize;
 use service_kit::rejection::Violation;
 
 use crate::{
     Gateway,
     problem::{Problem, Wording},
 };
+
+/// Where a client asks for no page, it gets all: up to this many pages of this size.
+const PAGES_MAX: usize = 10;
+const PAGE_SIZE: i32 = 1000;
 
 /// The page that a client asks for; absent and empty parameters ask for none.
 #[derive(Debug, Default, PartialEq)]
@@ -19,6 +28,39 @@ pub(crate) struct Paging {
 }
 
 impl Paging {
+    /// An array of what is on the page of the list at `path` that the client asks for. `fetch` asks
+    /// for a page by its size (0 is the service's default) and token, and gives what is on it and
+    /// the token for the next one.
+    ///
+    /// # Errors
+    /// Those of `fetch`.
+    pub(crate) async fn answer<T, F>(
+        self,
+        path: &'static str,
+        mut fetch: impl FnMut(i32, String) -> F,
+    ) -> Result<Response, Problem>
+    where
+        T: Serialize,
+        F: Future<Output = Result<(Vec<T>, String), Problem>>,
+    {
+        let (pages_max, page_size, mut page_token) = if self == Self::default() {
+            (PAGES_MAX, Some(PAGE_SIZE), String::new())
+        } else {
+            (1, self.page_size, self.page_token)
+        };
+        let mut all = Vec::new();
+        for _ in 0..pages_max {
+            let (page, next) = fetch(page_size.unwrap_or(0), page_token).await?;
+            all.extend(page);
+            page_token = next;
+            if page_token.is_empty() {
+                return Ok(Json(all).into_response());
+            }
+        }
+        let link = link_to_next(path, page_size, &page_token);
+        Ok(([(LINK, link)], Json(all)).into_response())
+    }
+
     fn parse(query: &str) -> Result<Self, Violation> {
         let mut paging = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -48,12 +90,12 @@ impl FromRequestParts<Gateway> for Paging {
 
     async fn from_request_parts(parts: &mut Parts, _: &Gateway) -> Result<Self, Problem> {
         Self::parse(parts.uri.query().unwrap_or_default())
-            .map_err(|violation| Wording::default().bad_input(vec![violation]))
+            .map_err(|violation| Wording::PLAIN.bad_input(vec![violation]))
     }
 }
 
 /// The value of `Link` for the page at `page_token` of the list at `path`.
-pub(crate) fn link_to_next(path: &str, page_size: Option<i32>, page_token: &str) -> HeaderValue {
+fn link_to_next(path: &str, page_size: Option<i32>, page_token: &str) -> HeaderValue {
     let mut query = Serializer::new(String::new());
     if let Some(page_size) = page_size {
         query.append_pair("page_size", &page_size.to_string());

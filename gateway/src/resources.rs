@@ -1,4 +1,4 @@
-//! Users and registrations as JSON shows them: ids are numbers, statuses and roles lower-case
+//! Users, sessions and registrations as JSON shows them: ids are numbers, statuses and roles lower-case
 //! words, and what is absent is null.
 
 use proto::{
@@ -16,6 +16,8 @@ pub(crate) struct User {
     username: Option<String>,
     email: Option<String>,
     name: Option<String>,
+    /// The one that allows the most.
+    role: Option<&'static str>,
     roles: Vec<&'static str>,
     disabled: bool,
     created_at: Option<String>,
@@ -26,6 +28,7 @@ impl From<auth::User> for User {
     fn from(user: auth::User) -> Self {
         Self {
             id: user.id,
+            role: user.roles().max().and_then(role),
             roles: user.roles().filter_map(role).collect(),
             username: text(user.username),
             email: text(user.email),
@@ -33,6 +36,34 @@ impl From<auth::User> for User {
             disabled: user.disabled,
             created_at: times::rfc3339(user.created_at),
             updated_at: times::rfc3339(user.updated_at),
+        }
+    }
+}
+
+/// Where someone is signed in.
+#[derive(Debug, Serialize)]
+pub(crate) struct Session {
+    #[serde(rename = "session_id")]
+    id: String,
+    created_at: Option<String>,
+    last_used_at: Option<String>,
+    expires_at: Option<String>,
+    client_address: Option<String>,
+    user_agent: Option<String>,
+    /// Whether the request came from there.
+    current: bool,
+}
+
+impl From<auth::Session> for Session {
+    fn from(session: auth::Session) -> Self {
+        Self {
+            id: session.session_id,
+            created_at: times::rfc3339(session.created_at),
+            last_used_at: times::rfc3339(session.last_used_at),
+            expires_at: times::rfc3339(session.expires_at),
+            client_address: text(session.client_address),
+            user_agent: text(session.user_agent),
+            current: session.current,
         }
     }
 }
@@ -119,6 +150,7 @@ mod tests {
                 "username": null,
                 "email": "ann@example.com",
                 "name": null,
+                "role": "admin",
                 "roles": ["user", "admin"],
                 "disabled": false,
                 "created_at": "2026-01-31T12:00:00.000000Z",

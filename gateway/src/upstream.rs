@@ -9,12 +9,12 @@ use std::{
 
 use axum::extract::FromRequestParts;
 use http::{
-    HeaderMap, HeaderValue,
+    Extensions, HeaderMap, HeaderValue,
     header::{AUTHORIZATION, USER_AGENT},
     request::Parts,
 };
 use proto::{
-    auth::v1::auth_service_client::AuthServiceClient,
+    auth::v1::{auth_service_client::AuthServiceClient, user_service_client::UserServiceClient},
     training::v1::registration_service_client::RegistrationServiceClient,
 };
 use service_kit::{
@@ -39,11 +39,28 @@ const DEADLINE_GRACE: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClientAddress(IpAddr);
 
+impl ClientAddress {
+    pub(crate) fn ip(self) -> IpAddr {
+        self.0
+    }
+}
+
 impl From<SocketAddr> for ClientAddress {
     fn from(address: SocketAddr) -> Self {
         // On a socket for both families a client of IPv4 shows as `::ffff:192.0.2.1`.
         Self(address.ip().to_canonical())
     }
+}
+
+/// Where the client of a request with these headers and extensions is, as far as can be believed;
+/// `None` where the request did not come over a connection.
+pub(crate) fn client_address(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Option<IpAddr> {
+    let peer = extensions.get::<ClientAddress>()?;
+    Some(gateway.0.trusted_proxies.client_address(peer.0, headers))
 }
 
 /// What the edge knows of a request.
@@ -66,6 +83,11 @@ impl Call {
     /// auth-service.
     pub(crate) fn auth(&self) -> AuthServiceClient<RpcChannel> {
         AuthServiceClient::new(self.gateway.0.auth.clone())
+    }
+
+    /// auth-service's accounts.
+    pub(crate) fn users(&self) -> UserServiceClient<RpcChannel> {
+        UserServiceClient::new(self.gateway.0.auth.clone())
     }
 
     /// training-service's registrations.
@@ -103,9 +125,8 @@ impl FromRequestParts<Gateway> for Call {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
-        let (Some(arrival), Some(client)) =
-            (parts.extensions.get::<Arrival>(), parts.extensions.get::<ClientAddress>())
-        else {
+        let address = client_address(gateway, &parts.headers, &parts.extensions);
+        let (Some(arrival), Some(address)) = (parts.extensions.get::<Arrival>(), address) else {
             tracing::error!("a request did not come through the edge");
             return Err(Problem::internal());
         };
@@ -117,7 +138,6 @@ impl FromRequestParts<Gateway> for Call {
         }
         metadata.insert(TRACEPARENT, header_value(trace));
         metadata.insert(X_REQUEST_ID, arrival.request_id.as_header().clone());
-        let address = gateway.0.trusted_proxies.client_address(client.0, &parts.headers);
         metadata.insert(FORWARDED_FOR, header_value(address));
         if let Some(user_agent) = parts.headers.get(USER_AGENT) {
             metadata.insert(FORWARDED_USER_AGENT, user_agent.clone());

@@ -9,6 +9,15 @@
 pub const FILE_DESCRIPTOR_SET: &[u8] =
     include_bytes!(concat!(env!("OUT_DIR"), "/descriptor_set.bin"));
 
+/// The paths of the methods without side effects, in order.
+const READS: &[&str] = include!(concat!(env!("OUT_DIR"), "/reads.rs"));
+
+/// Whether the method at `path`, as in `/package.Service/Method`, has no side effects
+/// (`idempotency_level = NO_SIDE_EFFECTS`): whether a call can be repeated.
+pub fn is_read(path: &str) -> bool {
+    READS.binary_search(&path).is_ok()
+}
+
 /// Package `auth`.
 pub mod auth {
     /// Package `auth.v1`, served by auth-service.
@@ -36,5 +45,19 @@ pub mod training {
     )]
     pub mod v1 {
         tonic::include_proto!("training.v1");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_the_methods_without_side_effects() {
+        assert!(is_read("/training.v1.RegistrationService/ListRegistrations"));
+        assert!(is_read("/auth.v1.AuthService/GetJwks"));
+        for write in ["/auth.v1.AuthService/RefreshToken", "/auth.v1.AuthService/Login", "", "/"] {
+            assert!(!is_read(write), "{write}");
+        }
     }
 }

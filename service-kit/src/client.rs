@@ -16,6 +16,8 @@ pub const FORWARDED_FOR: &str = "x-forwarded-for";
 /// The header in which the gateway passes on its client's user agent; gRPC libraries put their
 /// own name into `user-agent`.
 pub const FORWARDED_USER_AGENT: &str = "x-forwarded-user-agent";
+/// The header in which a proxy tells by which scheme its client came.
+const FORWARDED_PROTO: &str = "x-forwarded-proto";
 /// The part of a user agent that is kept, in characters.
 const USER_AGENT_CHARS_MAX: usize = 200;
 /// The most networks that one list may name.
@@ -54,6 +56,14 @@ impl TrustedProxies {
             believed = address.to_canonical();
         }
         believed
+    }
+
+    /// Whether `peer` is a trusted proxy that says that its client came by https. Of several
+    /// proxies the first one counts, which spoke with the client.
+    pub fn says_https(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        let schemes = headers.get(FORWARDED_PROTO).and_then(|value| value.to_str().ok());
+        let scheme = schemes.and_then(|schemes| schemes.split(',').next()).unwrap_or_default();
+        self.trusts(peer.to_canonical()) && scheme.trim().eq_ignore_ascii_case("https")
     }
 }
 
@@ -139,6 +149,20 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_trusted_proxy_says_that_its_client_came_by_https() {
+        let proxies: TrustedProxies = "10.0.0.0/8".parse().expect("a list");
+        let says_https = |peer: &str, scheme: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(FORWARDED_PROTO, scheme.parse().expect("a header value"));
+            proxies.says_https(peer.parse().expect("an address"), &headers)
+        };
+        assert!(says_https("10.1.2.3", "https"));
+        assert!(says_https("::ffff:10.1.2.3", "HTTPS, http"));
+        assert!(!says_https("10.1.2.3", "http, https"));
+        assert!(!says_https("192.0.2.1", "https"));
+    }
 
     fn address(proxies: &str, peer: &str, forwarded: &[&str]) -> String {
         let proxies: TrustedProxies = proxies.parse().expect("a list");

@@ -87,11 +87,14 @@ fn read_settings<C: Parser>() -> Result<C, ExitCode> {
         _ => {}
     }
     C::try_parse().map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp
-        | ErrorKind::DisplayVersion
-        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let printed = error.print();
             if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            // To standard error: nothing was done. If that is closed, nobody is left to tell.
+            let _ = error.print();
+            ExitCode::FAILURE
         }
         _ => fail(&one_line(&error, &C::command())),
     })

@@ -12,11 +12,23 @@ use std::{
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use clap::Args;
+use clap::{Args, Command};
 use http::Uri;
 use tokio::net::TcpListener;
 
 use crate::{Entropy, StartError, channel::RpcChannel, client, telemetry};
+
+/// The default of every setting of `A`, whatever the environment says.
+pub fn defaults<A: Args>() -> A {
+    let command = A::augment_args(Command::new("defaults").no_binary_name(true));
+    let command = command.mut_args(|arg| arg.env(None::<&str>));
+    #[expect(clippy::expect_used, reason = "wrong only where the program itself is")]
+    let defaults = command
+        .try_get_matches_from([""; 0])
+        .and_then(|matches| A::from_arg_matches(&matches))
+        .expect("every setting has a default, or none is needed");
+    defaults
+}
 
 /// What every process reads.
 #[derive(Args, Clone, Debug)]

@@ -92,13 +92,21 @@ impl TestDatabase {
     /// # Panics
     /// Where the database is not there.
     pub async fn connect(&self) -> Db {
-        Db::connect(&self.database_url()).await.expect("a database")
+        connect(&self.database_url()).await
     }
 
     /// A folder that goes with the database.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }
+}
+
+/// Connects to a database as a service has left it.
+///
+/// # Panics
+/// Where the database is not there.
+pub async fn connect(url: &DatabaseUrl) -> Db {
+    Db::connect(url).await.expect("a database")
 }
 
 fn server_url(variable: &str) -> String {

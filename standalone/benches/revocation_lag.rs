@@ -8,8 +8,8 @@
 
 use std::time::{Duration, Instant};
 
-use auth_client::{Algorithm, TokenRules};
-use auth_service::{LockoutSettings, PasswordResetSettings, PasswordSettings};
+use auth_client::TokenRules;
+use auth_service::PasswordSettings;
 use proto::{
     auth::v1::{
         LoginRequest, LogoutRequest, RegisterRequest, auth_service_client::AuthServiceClient,
@@ -19,10 +19,9 @@ use proto::{
     },
 };
 use service_kit::{
-    Clock, Entropy, Shutdown,
+    Clock, Shutdown,
     channel::RpcChannel,
     client::TrustedProxies,
-    mail,
     secret::SecretKey,
     settings::ServiceTokens,
     testing::{DatabaseKind, TestDatabase},
@@ -122,44 +121,13 @@ async fn listen() -> (TcpListener, String) {
 }
 
 async fn start_auth(database: &TestDatabase, shutdown: &Shutdown) -> String {
-    let config = auth_service::Config {
-        database: database.database_url(),
-        secret_key: SecretKey::from_bytes([7; 32]),
-        token_rules: rules(),
-        token_algorithm: Algorithm::EdDsa,
-        signing_key_rotation: Duration::from_hours(90 * 24),
-        access_token_ttl: Duration::from_mins(15),
-        refresh_token_ttl: Duration::from_hours(24),
-        session_ttl_max: Duration::from_hours(24),
-        refresh_grace: Duration::from_secs(30),
-        event_retention: Duration::from_hours(24),
-        service_tokens: service_tokens(),
-        trusted_proxies: TrustedProxies::default(),
-        password_chars_min: 8,
-        password_blocklist: None,
-        // The hash is not what is measured.
-        passwords: PasswordSettings {
-            argon2_memory_kib: 8,
-            argon2_iterations: 1,
-            argon2_parallelism: 1,
-        },
-        lockout: LockoutSettings {
-            lockout_threshold: 5,
-            lockout_duration: Duration::from_mins(15),
-            address_failures_max: 0,
-        },
-        password_reset: PasswordResetSettings {
-            otp_ttl: Duration::from_mins(10),
-            otp_max_attempts: 5,
-            reset_requests_max: 5,
-        },
-        mail: mail::Settings {
-            smtp_url: None,
-            mail_from: "no-reply@localhost".parse().expect("a mailbox"),
-        },
-        clock: Clock::system(),
-        entropy: Entropy::system(),
-    };
+    let secret_key = SecretKey::from_bytes([7; 32]);
+    let mut config = auth_service::Config::with_defaults(database.database_url(), secret_key);
+    config.service_tokens = service_tokens();
+    // The hash is not what is measured.
+    config.passwords =
+        PasswordSettings { argon2_memory_kib: 8, argon2_iterations: 1, argon2_parallelism: 1 };
+    config.lockout.address_failures_max = 0;
     let (listener, url) = listen().await;
     tokio::spawn(auth_service::serve(config, listener, shutdown.clone()));
     url

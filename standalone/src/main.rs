@@ -48,27 +48,29 @@ fn main() -> ExitCode {
 }
 
 async fn serve(cli: Cli, shutdown: Shutdown) -> Result<(), StartError> {
-    let auth_tcp = bind("AUTH_ADDR", cli.auth.auth_addr).await?;
-    let training_tcp = bind("TRAINING_ADDR", cli.training.training_addr).await?;
-    let gateway_tcp = bind("GATEWAY_ADDR", cli.gateway.gateway_addr).await?;
-    let addresses =
-        [&gateway_tcp, &auth_tcp, &training_tcp].map(tokio::net::TcpListener::local_addr);
-
     let (auth_in_process, auth) = RpcChannel::in_process();
     let (training_in_process, training) = RpcChannel::in_process();
-    let auth_listener = Listener::with_in_process(auth_tcp, auth_in_process);
-    let training_listener = Listener::with_in_process(training_tcp, training_in_process);
+    let (auth_addr, training_addr) = (cli.auth.auth_addr, cli.training.training_addr);
+    let gateway_addr = cli.gateway.gateway_addr;
 
+    // All settings are judged before anything listens.
     let rules = cli.token_rules;
     let tokens = cli.service_tokens.or_random(&Entropy::system());
     let auth_config =
         auth_service::Config::new(cli.auth, rules.clone(), tokens.clone(), &cli.common)?;
     let training_config =
         training_service::Config::new(cli.training, rules, tokens, auth.clone(), &cli.common)?;
-    let gateway_config =
-        gateway::Config::new(auth, training).trusting(cli.common.client.trusted_proxies);
+    let gateway_config = gateway::Config::new(auth, training)
+        .trusting(cli.common.client.trusted_proxies)
+        .set(cli.gateway);
 
-    if let [Ok(gateway), Ok(auth), Ok(training)] = addresses {
+    let auth_tcp = bind("AUTH_ADDR", auth_addr).await?;
+    let training_tcp = bind("TRAINING_ADDR", training_addr).await?;
+    let gateway_tcp = bind("GATEWAY_ADDR", gateway_addr).await?;
+    let bound = [&gateway_tcp, &auth_tcp, &training_tcp].map(tokio::net::TcpListener::local_addr);
+    let auth_listener = Listener::with_in_process(auth_tcp, auth_in_process);
+    let training_listener = Listener::with_in_process(training_tcp, training_in_process);
+    if let [Ok(gateway), Ok(auth), Ok(training)] = bound {
         welcome(gateway, auth, training);
     }
     let auth = auth_service::serve(auth_config, auth_listener, shutdown.clone());

@@ -86,15 +86,24 @@ pub struct PasswordInput {
     password_stdin: bool,
 }
 
-fn read_password() -> Result<Zeroizing<String>, StartError> {
-    let failed = |error| StartError::other(format!("standard input: {error}"));
-    let mut text = Zeroizing::new(String::new());
-    // A little more than is accepted, so that too long a password is seen as such.
-    let limit = PASSWORD_BYTES_MAX as u64 + 3;
-    std::io::stdin().take(limit).read_to_string(&mut text).map_err(failed)?;
-    let length = text.trim_end_matches(['\r', '\n']).len();
-    text.truncate(length);
-    Ok(text)
+fn read_password(input: impl Read) -> Result<Zeroizing<String>, StartError> {
+    // Room for the longest, a line break and one more character, so that too long a password is
+    // seen as such.
+    const LIMIT: usize = PASSWORD_BYTES_MAX + 2 + char::MAX.len_utf8();
+    let failed = |error: String| StartError::other(format!("standard input: {error}"));
+    // As large as it gets: a buffer that moves leaves copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT));
+    let read = input.take(LIMIT as u64).read_to_end(&mut bytes);
+    read.map_err(|error| failed(error.to_string()))?;
+    let text = match str::from_utf8(&bytes) {
+        // The limit has cut a character in two.
+        Err(error) if bytes.len() == LIMIT && error.error_len().is_none() => {
+            str::from_utf8(&bytes[..error.valid_up_to()])
+        }
+        read => read,
+    };
+    let text = text.map_err(|error| failed(error.to_string()))?;
+    Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 impl UserCommand {
@@ -107,7 +116,7 @@ impl UserCommand {
         let store = Store::new(db.clone());
         let done = match self {
             Self::Create { username, email, name, roles, password: _ } => {
-                let password = read_password()?;
+                let password = read_password(std::io::stdin())?;
                 let parsed = NewAccount::parse(
                     &username,
                     &email,
@@ -121,7 +130,7 @@ impl UserCommand {
             Self::SetRole { user, roles } => set_roles(config, store, &user, &roles).await,
             Self::Unlock { user } => unlock(config, store, &user).await,
             Self::SetPassword { user, password: _ } => {
-                set_password(config, store, &user, &read_password()?).await
+                set_password(config, store, &user, &read_password(std::io::stdin())?).await
             }
         };
         db.close().await;
@@ -184,14 +193,14 @@ async fn set_roles(
     let changes =
         UserChanges { roles: Some(roles.iter().copied().collect()), ..UserChanges::default() };
     let users = config.users(store);
-    let changed = users.change(user.id, &changes, None, &ClientInfo::default()).await;
+    let changed = users.change(user.id, &changes).await;
     let changed = changed.map_err(line)?;
     Ok(format!("user {} is now: {}\n", changed.id.0, words(&changed)))
 }
 
 async fn unlock(config: &Config, store: Store, user: &str) -> Result<String, StartError> {
     let (user, _) = find(&store, user).await?;
-    let lifted = config.lockout(store).unlock(user.id, None, &ClientInfo::default()).await;
+    let lifted = config.lockout(store).unlock(&user, None, &ClientInfo::default()).await;
     let was = if lifted.map_err(line)? { "is no longer locked" } else { "was not locked" };
     Ok(format!("user {} {was}\n", user.id.0))
 }
@@ -208,7 +217,7 @@ async fn set_password(
     let password = parsed.map_err(|one| line(Error::Invalid(vec![one])))?;
     let passwords = Passwords::start(&config.passwords, &config.entropy)?;
     let hash = passwords.hash(password).await.map_err(line)?;
-    let ended = config.users(store).set_password(user.id, &old_hash, &hash).await;
+    let ended = config.users(store).set_password(&user, &old_hash, &hash).await;
     ended.map_err(line)?;
     Ok(format!("user {} has a new password and is signed out everywhere\n", user.id.0))
 }
@@ -226,4 +235,38 @@ fn words(user: &User) -> String {
 /// An error in a line for a person, as a client of the service would see it.
 fn line(error: Error) -> StartError {
     StartError::other(Rejection::from(error).message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::PasswordPolicy;
+
+    #[test]
+    fn too_long_a_password_is_told_from_one_that_is_no_text() {
+        let policy = PasswordPolicy { chars_min: 8, blocklist: Arc::default() };
+        let reason = |input: &[u8]| {
+            let text = read_password(input).map_err(|error| error.to_string())?;
+            let parsed = policy.parse("password", &text, &[]);
+            parsed.map(drop).map_err(|violation| violation.reason.into_owned())
+        };
+        let longest = "x".repeat(PASSWORD_BYTES_MAX);
+        assert_eq!(reason(longest.as_bytes()), Ok(()));
+        assert_eq!(reason(format!("{longest}\r\n").as_bytes()), Ok(()));
+        for character in ["x", "é", "☃", "😀"] {
+            for shift in ["", "x", "xx", "xxx"] {
+                let long = format!("{shift}{}", character.repeat(PASSWORD_BYTES_MAX + 1));
+                let cut = &long[..long.floor_char_boundary(PASSWORD_BYTES_MAX + 7)];
+                for long in [&long, cut] {
+                    assert_eq!(reason(long.as_bytes()), Err("TOO_LONG".to_owned()), "{character}");
+                }
+            }
+        }
+        for odd in [&b"password \xff"[..], b"password \xe2\x98"] {
+            let told = reason(odd).expect_err("refused");
+            assert!(told.starts_with("standard input: "), "{told}");
+        }
+    }
 }

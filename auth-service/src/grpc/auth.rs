@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use auth_client::Caller;
 use proto::auth::v1::{
     ChangePasswordRequest, ChangePasswordResponse, GetJwksRequest, GetJwksResponse, LoginRequest,
     LoginResponse, LogoutAllRequest, LogoutAllResponse, LogoutRequest, LogoutResponse,
@@ -80,12 +79,13 @@ impl AuthService for AuthApi {
         let (Some(identifier), Some(password)) = (identifier, password) else {
             return Err(Error::Invalid(violations).into());
         };
-        let SignedIn { user, tokens, device_token } =
+        let SignedIn { user, tokens, device_token, logout_token } =
             self.sessions.login(identifier, password, &device_token, client).await?;
         Ok(Response::new(LoginResponse {
             tokens: Some(tokens.into()),
             user: Some(user.into()),
             device_token,
+            logout_token,
         }))
     }
 
@@ -117,15 +117,18 @@ impl AuthService for AuthApi {
         &self,
         request: Request<LogoutRequest>,
     ) -> Result<Response<LogoutResponse>, Status> {
-        let refresh_token = &request.get_ref().refresh_token;
-        if refresh_token.is_empty() {
+        let LogoutRequest { refresh_token, logout_token } = request.get_ref();
+        if !refresh_token.is_empty() {
+            let client = Client::of_request(&request).into();
+            self.sessions.logout_by_refresh_token(refresh_token, &client).await?;
+        } else if !logout_token.is_empty() {
+            let client = Client::of_request(&request).into();
+            self.sessions.logout_by_logout_token(logout_token, &client).await?;
+        } else {
             let (caller, client) = caller::user(&self.sessions, &request).await?;
             let which = EndedSessions::One(&caller.session_id);
             let user_id = UserId(caller.user_id);
             self.sessions.end(user_id, which, user_id, &client, "signed out").await?;
-        } else {
-            let client = Client::of_request(&request).into();
-            self.sessions.logout_by_refresh_token(refresh_token, &client).await?;
         }
         Ok(Response::new(LogoutResponse {}))
     }
@@ -157,9 +160,8 @@ impl AuthService for AuthApi {
         let (Some(current), Some(new)) = (current, new) else {
             return Err(Error::Invalid(violations).into());
         };
-        let caller = Caller::from(&*active.token);
-        self.sessions.change_password(&caller, current, new, &client).await?;
-        Ok(Response::new(ChangePasswordResponse {}))
+        let device_token = self.sessions.change_password(active, current, new, &client).await?;
+        Ok(Response::new(ChangePasswordResponse { device_token }))
     }
 
     async fn watch_revocations(

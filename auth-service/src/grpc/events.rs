@@ -7,12 +7,11 @@ use proto::auth::v1::{
     event_service_server::EventService,
 };
 use service_kit::{Timestamp, page::Page, rejection::Violation, settings::ServiceTokens};
-use tokio::{sync::watch, time};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{
     caller, time_message,
-    watching::{Source, Watch, Watchers},
+    watching::{Pulse, Source, Watch, Watchers},
 };
 use crate::{
     error::Error,
@@ -64,11 +63,9 @@ impl EventService for EventApi {
                 Violation::new("after_sequence", "OUT_OF_RANGE", "after_sequence is negative");
             return Err(Error::Invalid(vec![violation]).into());
         }
-        let mut heartbeat = time::interval(HEARTBEAT_PAUSE);
-        heartbeat.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
-        heartbeat.reset();
-        let (events, latest) = (self.events.clone(), self.feed.latest());
-        let source = EventSource { events, latest, cursor, heartbeat };
+        self.events.require_kept_after(cursor).await?;
+        let pulse = Pulse::new(&self.feed, HEARTBEAT_PAUSE);
+        let source = EventSource { events: self.events.clone(), cursor, pulse };
         Ok(Response::new(self.watchers.start(source)?))
     }
 }
@@ -76,9 +73,8 @@ impl EventService for EventApi {
 /// The events after a cursor, and signs of life.
 struct EventSource {
     events: Events,
-    latest: watch::Receiver<i64>,
     cursor: i64,
-    heartbeat: time::Interval,
+    pulse: Pulse,
 }
 
 #[async_trait]
@@ -88,19 +84,14 @@ impl Source for EventSource {
     async fn next(&mut self) -> Result<WatchEventsResponse, Error> {
         let mut is_due = false;
         loop {
-            self.latest.mark_unchanged();
+            self.pulse.begin_look();
             let events = self.events.after(self.cursor).await?;
             if !events.is_empty() || is_due {
                 self.cursor = events.last().map_or(self.cursor, |event| event.sequence);
                 let events = events.into_iter().map(Into::into).collect();
                 return Ok(WatchEventsResponse { events, sequence: self.cursor });
             }
-            tokio::select! {
-                changed = self.latest.changed() => {
-                    changed.map_err(|_| Error::Internal("the event feed has ended".into()))?;
-                }
-                _ = self.heartbeat.tick() => is_due = true,
-            }
+            is_due |= self.pulse.wait().await?;
         }
     }
 }

@@ -18,8 +18,9 @@ pub(super) async fn request(
     request: Request<RequestPasswordResetRequest>,
 ) -> Result<Response<RequestPasswordResetResponse>, Status> {
     let client = Client::of_request(&request).into();
-    let email = email(&request.get_ref().email).map_err(|one| Error::Invalid(vec![one]))?;
-    api.password_resets.request(&email, &client).await?;
+    let RequestPasswordResetRequest { email: address, device_token } = request.into_inner();
+    let email = email(&address).map_err(|one| Error::Invalid(vec![one]))?;
+    api.password_resets.request(&email, &device_token, &client).await?;
     Ok(Response::new(RequestPasswordResetResponse {}))
 }
 

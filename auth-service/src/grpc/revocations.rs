@@ -4,10 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use proto::auth::v1 as pb;
 use service_kit::Clock;
-use tokio::{sync::watch, time};
 use tonic::async_trait;
 
-use super::{role_message, time_message, watching::Source};
+use super::{
+    role_message, time_message,
+    watching::{Pulse, Source},
+};
 use crate::{
     error::Error,
     feed::{Feed, Revocation, RevocationTarget},
@@ -24,20 +26,16 @@ pub struct RevocationSource {
     feed: Arc<Feed>,
     keys: Arc<SigningKeys>,
     clock: Clock,
-    latest: watch::Receiver<i64>,
     cursor: i64,
     is_first: bool,
-    heartbeat: time::Interval,
+    pulse: Pulse,
 }
 
 impl RevocationSource {
     /// Begins after `cursor`.
     pub fn new(feed: Arc<Feed>, keys: Arc<SigningKeys>, clock: Clock, cursor: i64) -> Self {
-        let mut heartbeat = time::interval(HEARTBEAT_PAUSE);
-        heartbeat.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
-        heartbeat.reset();
-        let latest = feed.latest();
-        Self { feed, keys, clock, latest, cursor, is_first: true, heartbeat }
+        let pulse = Pulse::new(&feed, HEARTBEAT_PAUSE);
+        Self { feed, keys, clock, cursor, is_first: true, pulse }
     }
 }
 
@@ -48,7 +46,7 @@ impl Source for RevocationSource {
     async fn next(&mut self) -> Result<Self::Message, Error> {
         let mut is_due = std::mem::take(&mut self.is_first);
         loop {
-            self.latest.mark_unchanged();
+            self.pulse.begin_look();
             let batch = self.feed.revocations_after(self.cursor, BATCH_MAX);
             // A sign of life says that nothing was held back: without a look at the log, silence.
             if !batch.revocations.is_empty() || (is_due && self.feed.is_fresh()) {
@@ -61,12 +59,7 @@ impl Source for RevocationSource {
                     keys_version: self.keys.ring().version(),
                 });
             }
-            tokio::select! {
-                changed = self.latest.changed() => {
-                    changed.map_err(|_| Error::Internal("the event feed has ended".into()))?;
-                }
-                _ = self.heartbeat.tick() => is_due = true,
-            }
+            is_due |= self.pulse.wait().await?;
         }
     }
 }

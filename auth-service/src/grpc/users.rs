@@ -14,8 +14,10 @@ use super::{caller, time_message};
 use crate::{
     error::Error,
     model::{
-        Email, Name, Role, Roles, Session, User, UserChanges, UserId, Username, keep, parse_query,
+        Email, Name, Password, PasswordPolicy, Role, Roles, Session, User, UserChanges, UserId,
+        Username, keep, parse_query,
     },
+    permissions::Action,
     sessions::Sessions,
     users::Users,
 };
@@ -32,6 +34,8 @@ pub struct UserApi {
     pub sessions: Sessions,
     /// Which services may ask for batches.
     pub service_tokens: ServiceTokens,
+    /// What new passwords must be like.
+    pub password_policy: PasswordPolicy,
 }
 
 #[async_trait]
@@ -67,12 +71,19 @@ impl UserService for UserApi {
         &self,
         request: Request<UpdateUserRequest>,
     ) -> Result<Response<UpdateUserResponse>, Status> {
-        let (caller, client) = caller::user(&self.sessions, &request).await?;
-        let UpdateUserRequest { user, update_mask } = request.into_inner();
-        let user = user.unwrap_or_default();
-        let paths = update_mask.unwrap_or_default().paths;
-        let changes = parse_changes(&user, &paths).map_err(Error::Invalid)?;
-        let user = self.users.update(&caller, user_id(user.id)?, &changes, &client).await?;
+        let (active, client) = caller::account(&self.sessions, &request).await?;
+        let request = request.into_inner();
+        let (changes, passwords) = self.parse_update(&active.user, &request)?;
+        let caller = Caller::from(&*active.token);
+        let id = user_id(request.user.unwrap_or_default().id)?;
+        let password = match passwords {
+            Some([current, new]) => {
+                let id = id.unwrap_or(UserId(caller.user_id));
+                Some(self.sessions.prepare_password(&caller, id, current, new, &client).await?)
+            }
+            None => None,
+        };
+        let user = self.users.update(&caller, id, &changes, password.as_ref(), &client).await?;
         Ok(Response::new(UpdateUserResponse { user: Some(user.into()) }))
     }
 
@@ -81,9 +92,20 @@ impl UserService for UserApi {
         request: Request<DeleteUserRequest>,
     ) -> Result<Response<DeleteUserResponse>, Status> {
         let (caller, client) = caller::user(&self.sessions, &request).await?;
-        let id = user_id(request.get_ref().user_id)?;
-        let id = id.ok_or_else(|| Error::Invalid(vec![Violation::required("user_id")]))?;
-        self.users.delete(&caller, id, &client).await?;
+        let DeleteUserRequest { user_id: id, current_password, as_administrator } =
+            request.into_inner();
+        let id = match user_id(id)? {
+            None if !current_password.is_empty() => UserId(caller.user_id),
+            id => id.ok_or_else(|| Error::Invalid(vec![Violation::required("user_id")]))?,
+        };
+        if !current_password.is_empty() {
+            let current = Password::parse("current_password", &current_password)
+                .map_err(|violation| Error::Invalid(vec![violation]))?;
+            self.sessions.confirm_password(&caller, current, &client).await?;
+        }
+        let action =
+            if as_administrator { Action::DeleteUserAsAdministrator } else { Action::DeleteUser };
+        self.users.delete(&caller, action, id, &client).await?;
         Ok(Response::new(DeleteUserResponse {}))
     }
 
@@ -158,6 +180,42 @@ fn contact_message(user: User) -> pb::UserContact {
     }
 }
 
+impl UserApi {
+    /// The changes, and the current and the new password where there is a new one.
+    fn parse_update(
+        &self,
+        caller: &User,
+        request: &UpdateUserRequest,
+    ) -> Result<(UserChanges, Option<[Password; 2]>), Error> {
+        let UpdateUserRequest { user, update_mask, current_password, new_password } = request;
+        let user = user.clone().unwrap_or_default();
+        let paths = update_mask.as_ref().map_or(&[][..], |mask| &mask.paths);
+        let mut violations = Vec::new();
+        let changes = parse_changes(&user, paths, &mut violations);
+        if new_password.is_empty() {
+            if paths.is_empty() {
+                violations.push(Violation::required("update_mask"));
+            }
+            return if violations.is_empty() {
+                Ok((changes, None))
+            } else {
+                Err(violations.into())
+            };
+        }
+        // Those of now and those to be.
+        let names = caller.names().into_iter().chain([&*user.username, &*user.email]);
+        let names: Vec<_> = names.collect();
+        let current = keep(Password::parse("current_password", current_password), &mut violations);
+        let new = self.password_policy.parse("new_password", new_password, &names);
+        match (current, keep(new, &mut violations)) {
+            (Some(current), Some(new)) if violations.is_empty() => {
+                Ok((changes, Some([current, new])))
+            }
+            _ => Err(violations.into()),
+        }
+    }
+}
+
 /// 0 is the caller.
 fn user_id(id: i64) -> Result<Option<UserId>, Error> {
     if id < 0 {
@@ -167,22 +225,22 @@ fn user_id(id: i64) -> Result<Option<UserId>, Error> {
     Ok((id > 0).then_some(UserId(id)))
 }
 
-fn parse_changes(user: &pb::User, paths: &[String]) -> Result<UserChanges, Vec<Violation>> {
-    let mut violations = Vec::new();
+fn parse_changes(
+    user: &pb::User,
+    paths: &[String],
+    violations: &mut Vec<Violation>,
+) -> UserChanges {
     let mut changes = UserChanges::default();
-    if paths.is_empty() {
-        violations.push(Violation::required("update_mask"));
-    }
     for path in paths {
         match path.as_str() {
             "username" if user.username.is_empty() => changes.username = Some(None),
             "username" => {
-                changes.username = keep(Username::parse(&user.username), &mut violations).map(Some);
+                changes.username = keep(Username::parse(&user.username), violations).map(Some);
             }
             "email" if user.email.is_empty() => changes.email = Some(None),
-            "email" => changes.email = keep(Email::parse(&user.email), &mut violations).map(Some),
-            "name" => changes.name = keep(Name::parse(&user.name), &mut violations),
-            "roles" => changes.roles = keep(parse_roles(&user.roles), &mut violations),
+            "email" => changes.email = keep(Email::parse(&user.email), violations).map(Some),
+            "name" => changes.name = keep(Name::parse(&user.name), violations),
+            "roles" => changes.roles = keep(parse_roles(&user.roles), violations),
             "disabled" => changes.disabled = Some(user.disabled),
             _ => {
                 let description = "update_mask may name username, email, name, roles and disabled";
@@ -190,7 +248,7 @@ fn parse_changes(user: &pb::User, paths: &[String]) -> Result<UserChanges, Vec<V
             }
         }
     }
-    if violations.is_empty() { Ok(changes) } else { Err(violations) }
+    changes
 }
 
 fn parse_roles(roles: &[i32]) -> Result<Roles, Violation> {

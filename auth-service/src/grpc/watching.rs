@@ -3,11 +3,14 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use service_kit::Shutdown;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::{
+    sync::{Semaphore, mpsc, watch},
+    time::{Interval, MissedTickBehavior, interval},
+};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Status, async_trait};
 
-use crate::error::Error;
+use crate::{error::Error, feed::Feed};
 
 /// Streams of one process.
 const WATCHERS_MAX: usize = 1024;
@@ -34,6 +37,41 @@ pub trait Source: Send + 'static {
 
     /// The next message; waits until there is one.
     async fn next(&mut self) -> Result<Self::Message, Error>;
+}
+
+/// When a stream looks at the log: when it has grown, and when a sign of life is due.
+pub struct Pulse {
+    latest: watch::Receiver<i64>,
+    heartbeat: Interval,
+}
+
+impl Pulse {
+    /// Of `feed`, with a sign of life after each `pause`.
+    pub fn new(feed: &Feed, pause: Duration) -> Self {
+        let mut heartbeat = interval(pause);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        heartbeat.reset();
+        Self { latest: feed.latest(), heartbeat }
+    }
+
+    /// Call it before a look: what comes later is not slept through.
+    pub fn begin_look(&mut self) {
+        self.latest.mark_unchanged();
+    }
+
+    /// Waits until it is time for the next look. Tells whether a sign of life is due.
+    ///
+    /// # Errors
+    /// Where the feed has ended.
+    pub async fn wait(&mut self) -> Result<bool, Error> {
+        tokio::select! {
+            changed = self.latest.changed() => {
+                changed.map_err(|_| Error::Internal("the event feed has ended".into()))?;
+                Ok(false)
+            }
+            _ = self.heartbeat.tick() => Ok(true),
+        }
+    }
 }
 
 impl Watchers {

@@ -1,18 +1,16 @@
 //! Moving in, with each of the databases.
 
-use std::{fmt::Write as _, path::Path, time::Duration};
+use std::{fmt::Write as _, path::Path};
 
 use proto::auth::v1::{LoginRequest, auth_service_client::AuthServiceClient};
-use service_kit::{
-    Entropy, Timestamp, client::TrustedProxies, mail, on_each_database, secret::SecretKey,
-    settings::ServiceTokens, testing::ManualClock,
-};
+use service_kit::{Timestamp, on_each_database, secret::SecretKey, testing::ManualClock};
 use tokio::net::TcpListener;
 use tonic::{Code, Status, transport::Channel};
 
 use super::*;
 use crate::{
-    Config, LockoutSettings, PasswordResetSettings, PasswordSettings,
+    Config, PasswordSettings,
+    feed::Feed,
     model::{EventType, Identifier, Role, Roles, User},
     serve,
 };
@@ -112,44 +110,13 @@ async fn login(
 /// A service on the database, which ends with the test.
 async fn start(database: &TestDatabase) -> AuthServiceClient<Channel> {
     let config = Config {
-        database: database.database_url(),
-        secret_key: SecretKey::from_bytes([7; 32]),
-        token_rules: auth_client::TokenRules {
-            issuer: "pavilion".to_owned(),
-            audience: "pavilion".to_owned(),
-        },
-        access_token_ttl: Duration::from_mins(15),
-        refresh_token_ttl: Duration::from_hours(1),
-        session_ttl_max: Duration::from_hours(1),
-        refresh_grace: Duration::from_secs(30),
-        token_algorithm: auth_client::Algorithm::EdDsa,
-        signing_key_rotation: Duration::from_hours(90 * 24),
-        event_retention: Duration::from_hours(24),
-        service_tokens: ServiceTokens::default(),
-        lockout: LockoutSettings {
-            lockout_threshold: 5,
-            lockout_duration: Duration::from_mins(15),
-            address_failures_max: 0,
-        },
-        password_reset: PasswordResetSettings {
-            otp_ttl: Duration::from_mins(10),
-            otp_max_attempts: 5,
-            reset_requests_max: 5,
-        },
-        mail: mail::Settings {
-            smtp_url: None,
-            mail_from: "no-reply@localhost".parse().expect("a mailbox"),
-        },
-        trusted_proxies: TrustedProxies::default(),
-        password_chars_min: 8,
-        password_blocklist: None,
         passwords: PasswordSettings {
             argon2_memory_kib: 8,
             argon2_iterations: 1,
             argon2_parallelism: 1,
         },
         clock: ManualClock::default().clock(),
-        entropy: Entropy::system(),
+        ..Config::with_defaults(database.database_url(), SecretKey::from_bytes([7; 32]))
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -158,6 +125,17 @@ async fn start(database: &TestDatabase) -> AuthServiceClient<Channel> {
 }
 
 on_each_database! {
+    async fn a_running_replica_hears_of_it_without_a_sign_in(database) {
+        let feed = Feed::open(store(&database).await, ManualClock::default().clock()).await;
+        let feed = feed.expect("opened");
+        let mut moved_in = feed.moved_in();
+        run(&database, "users.csv", &numbered(0..1), |_| {}).await.0.expect("imported");
+        tokio::select! {
+            () = feed.follow() => unreachable!("it never ends"),
+            heard = moved_in.changed() => heard.expect("heard"),
+        }
+    }
+
     async fn every_format_signs_in_and_has_a_hash_of_ours_from_then_on(database) {
         let rows = SAMPLES.iter().enumerate();
         let text = rows.fold(String::from("username,password_hash\n"), |mut text, (number, one)| {

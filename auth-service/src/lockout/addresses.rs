@@ -1,7 +1,7 @@
 //! A throttle by client address: guessing one password for each of many accounts never locks any
 //! of them.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use service_kit::Clock;
 
@@ -70,40 +70,6 @@ impl Addresses {
 
     /// The address under which a client is counted; `None` where it is not.
     fn counted(&self, client: &ClientInfo) -> Option<String> {
-        (self.failures_max > 0).then(|| subscriber(&client.address)).flatten()
-    }
-}
-
-/// The part of an address that stands for one subscriber: all of an IPv4 address, and the /64 of
-/// an IPv6 address, within which a subscriber has as many as it likes (RFC 6177).
-fn subscriber(address: &str) -> Option<String> {
-    Some(match address.parse::<IpAddr>().ok()?.to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_subscriber_is_an_ipv4_address_or_a_64() {
-        let same = "2001:db8:0:1::/64";
-        for address in ["2001:db8:0:1::1", "2001:db8::1:ffff:ffff:ffff:ffff"] {
-            assert_eq!(subscriber(address).as_deref(), Some(same), "{address}");
-        }
-        assert_ne!(subscriber("2001:db8:0:2::1").as_deref(), Some(same));
-        for address in ["192.0.2.1", "::ffff:192.0.2.1"] {
-            assert_eq!(subscriber(address).as_deref(), Some("192.0.2.1"));
-        }
-        let longest = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
-        assert!(subscriber(longest).is_some_and(|text| text.len() <= 45));
-        for nobody in ["", "localhost", "192.0.2.1:80"] {
-            assert_eq!(subscriber(nobody), None);
-        }
+        (self.failures_max > 0).then(|| client.network()).flatten().map(|one| one.to_string())
     }
 }

@@ -10,11 +10,10 @@ use service_kit::{
 
 use super::*;
 use crate::{
-    model::{AddressFailures, Count},
+    model::{AddressFailures, Count, Roles},
     store::MIGRATIONS,
 };
 
-const ANN: Subject = Subject::Account(UserId(1));
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// A replica on a database, with a clock of its own.
@@ -34,8 +33,28 @@ fn client(address: &str) -> ClientInfo {
     ClientInfo { address: address.to_owned(), user_agent: String::new() }
 }
 
+/// Strangers who type the name of user 1.
+fn ann() -> Subject {
+    Subject::Identifier { tag: "ann".to_owned(), user_id: Some(UserId(1)) }
+}
+
 fn unknown(number: usize) -> Subject {
-    Subject::Unknown(format!("number {number}"))
+    Subject::Identifier { tag: format!("number {number}"), user_id: None }
+}
+
+fn user(id: i64, username: Option<&str>, email: Option<&str>) -> User {
+    User {
+        id: UserId(id),
+        username: username.map(str::to_owned),
+        email: email.map(str::to_owned),
+        name: String::new(),
+        roles: Roles::default(),
+        disabled: false,
+        locked_until: None,
+        password_changes: 0,
+        created_at: Timestamp::default(),
+        updated_at: Timestamp::default(),
+    }
 }
 
 async fn attempt(lockout: &Lockout, subject: &Subject) -> Attempt {
@@ -72,20 +91,20 @@ async fn event_types(lockout: &Lockout) -> Vec<EventType> {
 on_each_database! {
     async fn nothing_is_remembered_after_a_success_or_an_attempt_given_back(database) {
         let (lockout, _) = replica(&database, 0).await;
-        attempt(&lockout, &ANN).await.abandoned().await.expect("given back");
-        assert_eq!(lockout.store.count(&ANN).await.expect("read"), Count::default());
-        fail(&lockout, &ANN, 4).await;
-        attempt(&lockout, &ANN).await.abandoned().await.expect("given back");
-        assert_eq!(failures(&lockout, &ANN).await, 4);
-        attempt(&lockout, &ANN).await.succeeded().await.expect("in time");
-        assert_eq!(lockout.store.count(&ANN).await.expect("read"), Count::default());
-        fail(&lockout, &ANN, 5).await;
-        assert!(is_locked(&lockout, &ANN).await);
+        attempt(&lockout, &ann()).await.abandoned().await.expect("given back");
+        assert_eq!(lockout.store.count(&ann()).await.expect("read"), Count::default());
+        fail(&lockout, &ann(), 4).await;
+        attempt(&lockout, &ann()).await.abandoned().await.expect("given back");
+        assert_eq!(failures(&lockout, &ann()).await, 4);
+        attempt(&lockout, &ann()).await.succeeded().await.expect("in time");
+        assert_eq!(lockout.store.count(&ann()).await.expect("read"), Count::default());
+        fail(&lockout, &ann(), 5).await;
+        assert!(is_locked(&lockout, &ann()).await);
     }
 
     async fn of_guesses_at_two_replicas_at_once_no_more_are_let_in_than_the_threshold(database) {
         let replicas = [replica(&database, 0).await.0, replica(&database, 0).await.0];
-        for subject in [&ANN, &unknown(1)] {
+        for subject in [&ann(), &unknown(1)] {
             let guesses = (0..40).map(|number| {
                 let (lockout, subject) = (replicas[number % 2].clone(), subject.clone());
                 tokio::spawn(async move {
@@ -113,11 +132,11 @@ on_each_database! {
         let (lockout, _) = replica(&database, 0).await;
         let mut in_flight = Vec::new();
         for _ in 0..5 {
-            in_flight.push(attempt(&lockout, &ANN).await);
+            in_flight.push(attempt(&lockout, &ann()).await);
         }
         let waiting = tokio::spawn({
             let lockout = lockout.clone();
-            async move { attempt(&lockout, &ANN).await.succeeded().await }
+            async move { attempt(&lockout, &ann()).await.succeeded().await }
         });
         for _ in 0..4 {
             let answer = in_flight.pop().expect("five").failed().await;
@@ -126,24 +145,24 @@ on_each_database! {
         assert!(!waiting.is_finished(), "the fifth decides");
         in_flight.pop().expect("one").succeeded().await.expect("in time");
         waiting.await.expect("no panic").expect("let in");
-        assert!(!is_locked(&lockout, &ANN).await);
+        assert!(!is_locked(&lockout, &ann()).await);
     }
 
     async fn whoever_goes_away_before_the_answer_has_failed(database) {
         let (lockout, clock) = replica(&database, 0).await;
-        drop(attempt(&lockout, &ANN).await);
-        while failures(&lockout, &ANN).await == 0 {
+        drop(attempt(&lockout, &ann()).await);
+        while failures(&lockout, &ann()).await == 0 {
             tokio::task::yield_now().await;
         }
         // A process that dies tells nothing of its attempts.
         for _ in 0..4 {
-            mem::forget(attempt(&lockout, &ANN).await);
+            mem::forget(attempt(&lockout, &ann()).await);
         }
         let (other, other_clock) = replica(&database, 0).await;
         other_clock.advance(MINUTE);
-        assert!(is_locked(&other, &ANN).await);
+        assert!(is_locked(&other, &ann()).await);
         clock.advance(MINUTE);
-        assert!(is_locked(&lockout, &ANN).await);
+        assert!(is_locked(&lockout, &ann()).await);
     }
 
     async fn events_tell_of_failures_and_locks_but_not_of_what_was_typed(database) {
@@ -151,7 +170,7 @@ on_each_database! {
         let typed = "My Secret Passphrase";
         let identifier = Identifier::parse(typed).expect("an identifier");
         let nobody = lockout.subject(&identifier, None, "");
-        for subject in [&ANN, &nobody] {
+        for subject in [&ann(), &nobody] {
             fail(&lockout, subject, 5).await;
             for _ in 0..9 {
                 assert!(is_locked(&lockout, subject).await);
@@ -170,21 +189,32 @@ on_each_database! {
         assert!(nobody.key().len() <= 64);
     }
 
-    async fn an_unlock_forgets_the_account_and_its_devices_and_tells_who_did_it(database) {
+    async fn an_unlock_forgets_names_and_devices_and_tells_who_did_it(database) {
         let (lockout, clock) = replica(&database, 0).await;
-        let now = clock.clock().now();
         let admin = Some(UserId(2));
         let device = Subject::Device { user_id: UserId(1), device_id: "d".to_owned() };
-        fail(&lockout, &ANN, 4).await;
-        assert!(!lockout.unlock(UserId(1), admin, &client("")).await.expect("written"));
-        assert_eq!(failures(&lockout, &ANN).await, 0, "the count goes even where there is no lock");
-        fail(&lockout, &ANN, 5).await;
-        fail(&lockout, &device, 5).await;
-        let until = lockout.store.locked_until(UserId(1), now).await.expect("read");
-        assert_eq!(until, Some(now + Duration::from_mins(15)));
-        assert!(lockout.unlock(UserId(1), admin, &client("")).await.expect("written"));
-        assert!(!is_locked(&lockout, &ANN).await && !is_locked(&lockout, &device).await);
-        assert_eq!(lockout.store.locked_until(UserId(1), now).await.expect("read"), None);
+        let others = Subject::OtherDevices(UserId(1));
+        let mut user = [user(1, Some("Ann"), Some("ann@example.com"))];
+        let [by_name, by_email] = &lockout.strangers(&user[0])[..] else { panic!("two names") };
+        fail(&lockout, by_name, 4).await;
+        assert!(!lockout.unlock(&user[0], admin, &client("")).await.expect("written"));
+        assert_eq!(failures(&lockout, by_name).await, 0, "the count goes where there is no lock");
+        // Counted before the account had the name.
+        let Subject::Identifier { tag, .. } = by_name else { panic!("{by_name:?}") };
+        fail(&lockout, &Subject::Identifier { tag: tag.clone(), user_id: None }, 5).await;
+        clock.advance(MINUTE);
+        for subject in [by_email, &device, &others] {
+            fail(&lockout, subject, 5).await;
+        }
+        lockout.show_locks(&mut user).await.expect("read");
+        let later = clock.clock().now() + Duration::from_mins(15);
+        assert_eq!(user[0].locked_until, Some(later), "the later of its names'");
+        assert!(lockout.unlock(&user[0], admin, &client("")).await.expect("written"));
+        for subject in [by_name, by_email, &device, &others] {
+            assert!(!is_locked(&lockout, subject).await, "{subject:?}");
+        }
+        lockout.show_locks(&mut user).await.expect("read");
+        assert_eq!(user[0].locked_until, None);
         let events = lockout.store.events_after(0, 1000).await.expect("read");
         let unlocked: Vec<_> = events
             .iter()
@@ -198,22 +228,28 @@ on_each_database! {
 
     async fn the_locks_of_many_users_are_read_at_once(database) {
         let (lockout, clock) = replica(&database, 0).await;
-        for id in [1, 17, 40] {
-            fail(&lockout, &Subject::Account(UserId(id)), 5).await;
+        let mut users: Vec<_> = (1..=40)
+            .map(|id| {
+                let (username, email) = (format!("user{id}"), format!("user{id}@example.com"));
+                user(id, Some(&username), (id % 2 == 0).then_some(&email))
+            })
+            .collect();
+        for (id, name) in [(1, 0), (18, 1), (40, 0)] {
+            fail(&lockout, &lockout.strangers(&users[id - 1])[name], 5).await;
         }
-        fail(&lockout, &Subject::Account(UserId(2)), 4).await;
-        let ids: Vec<_> = (1..=40).map(UserId).collect();
-        let now = clock.clock().now();
-        let locked = lockout.store.locked_users(&ids, now).await.expect("read");
-        let mut locked: Vec<_> = locked.into_keys().map(|id| id.0).collect();
-        locked.sort_unstable();
-        assert_eq!(locked, [1, 17, 40]);
-        let later = now + Duration::from_mins(15);
-        assert!(lockout.store.locked_users(&ids, later).await.expect("read").is_empty());
-        assert!(lockout.store.locked_users(&[], now).await.expect("read").is_empty());
+        fail(&lockout, &lockout.strangers(&users[1])[0], 4).await;
+        let locked = async |users: &mut [User]| {
+            lockout.show_locks(users).await.expect("read");
+            let locked = users.iter().filter(|user| user.locked_until.is_some());
+            locked.map(|user| user.id.0).collect::<Vec<_>>()
+        };
+        assert_eq!(locked(&mut users).await, [1, 18, 40]);
+        clock.advance(Duration::from_mins(15));
+        assert_eq!(locked(&mut users).await, [0_i64; 0]);
+        assert_eq!(locked(&mut []).await, [0_i64; 0]);
     }
 
-    async fn devices_beyond_the_most_that_are_counted_are_strangers(database) {
+    async fn devices_beyond_the_most_that_are_counted_each_share_a_count(database) {
         let (lockout, _) = replica(&database, 0).await;
         let device = |number: i64| Subject::Device {
             user_id: UserId(1),
@@ -224,9 +260,9 @@ on_each_database! {
         }
         fail(&lockout, &device(DEVICES_MAX), 5).await;
         assert_eq!(failures(&lockout, &device(DEVICES_MAX)).await, 0);
-        assert!(is_locked(&lockout, &ANN).await, "they are counted there");
         assert!(is_locked(&lockout, &device(DEVICES_MAX)).await);
-        assert!(!is_locked(&lockout, &device(0)).await);
+        assert!(is_locked(&lockout, &device(DEVICES_MAX + 1)).await, "they share a count");
+        assert!(!is_locked(&lockout, &device(0)).await && !is_locked(&lockout, &ann()).await);
         attempt(&lockout, &device(0)).await.succeeded().await.expect("in time");
         fail(&lockout, &device(DEVICES_MAX), 1).await;
         assert_eq!(failures(&lockout, &device(DEVICES_MAX)).await, 1, "there is room again");
@@ -238,7 +274,7 @@ on_each_database! {
         for number in 0..6 {
             in_flight.push(attempt(&lockout, &unknown(number)).await);
         }
-        let right = attempt(&lockout, &ANN).await;
+        let right = attempt(&lockout, &ann()).await;
         let device = Subject::Device { user_id: UserId(1), device_id: "d".to_owned() };
         let mut reasons = Vec::new();
         for attempt in in_flight {
@@ -248,11 +284,11 @@ on_each_database! {
         let throttled = right.succeeded().await.expect_err("not even whether it was right");
         let Error::TooManyFailures(remaining) = throttled else { panic!("{throttled:?}") };
         assert_eq!(remaining, Duration::from_mins(10));
-        assert_eq!(lockout.store.count(&ANN).await.expect("read").in_flight, 0);
+        assert_eq!(lockout.store.count(&ann()).await.expect("read").in_flight, 0);
         attempt(&lockout, &device).await.succeeded().await.expect("its neighbours do not matter");
-        lockout.attempt(ANN, &client("")).await.expect("no address").abandoned().await.expect("ok");
+        lockout.attempt(ann(), &client("")).await.expect("no address").abandoned().await.expect("ok");
         clock.advance(Duration::from_mins(10));
-        assert!(!is_locked(&lockout, &ANN).await, "another window");
+        assert!(!is_locked(&lockout, &ann()).await, "another window");
     }
 
     async fn failures_at_once_from_one_address_are_all_counted(database) {
@@ -264,7 +300,7 @@ on_each_database! {
         });
         futures_util::future::join_all(failing).await;
         let read = async |action| {
-            lockout.store.address_failures(action, "2001:db8:0:0::/64", now).await.expect("read")
+            lockout.store.address_failures(action, "2001:db8::/64", now).await.expect("read")
         };
         let window_ends_at = now + Duration::from_mins(10);
         let all = AddressFailures { failures: 40, window_ends_at };
@@ -275,23 +311,23 @@ on_each_database! {
     async fn what_no_longer_matters_is_swept_away_and_nothing_else(database) {
         let (lockout, clock) = replica(&database, 1000).await;
         fail(&lockout, &unknown(1), 1).await;
-        fail(&lockout, &ANN, 5).await;
+        fail(&lockout, &ann(), 5).await;
         clock.advance(Duration::from_mins(10));
         fail(&lockout, &unknown(2), 1).await;
         clock.advance(Duration::from_mins(24 * 60 - 10));
         lockout.sweep().await.expect("swept");
         assert_eq!(failures(&lockout, &unknown(1)).await, 0);
         assert_eq!(failures(&lockout, &unknown(2)).await, 1);
-        assert_eq!(failures(&lockout, &ANN).await, 5, "a lock is remembered a day longer");
+        assert_eq!(failures(&lockout, &ann()).await, 5, "a lock is remembered a day longer");
         clock.advance(Duration::from_mins(15));
         lockout.sweep().await.expect("swept");
-        assert_eq!(lockout.store.count(&ANN).await.expect("read"), Count::default());
+        assert_eq!(lockout.store.count(&ann()).await.expect("read"), Count::default());
     }
 
     async fn the_oldest_that_are_not_locked_make_room(database) {
         let (lockout, clock) = replica(&database, 0).await;
         fail(&lockout, &unknown(0), 5).await;
-        fail(&lockout, &ANN, 1).await;
+        fail(&lockout, &ann(), 1).await;
         for number in 1..10 {
             clock.advance(Duration::from_secs(1));
             fail(&lockout, &unknown(number), 1).await;
@@ -304,7 +340,7 @@ on_each_database! {
             }
         }
         assert_eq!(left, [0, 8, 9]);
-        assert_eq!(failures(&lockout, &ANN).await, 1, "an account is not made to go");
+        assert_eq!(failures(&lockout, &ann()).await, 1, "an account is not made to go");
         lockout.sweep_down_to(0).await.expect("swept");
         assert_eq!(failures(&lockout, &unknown(0)).await, 0, "a bound is a bound");
     }

@@ -11,7 +11,8 @@
 //! | `turns` | who may ask the database next |
 //!
 //! All that counts is in the database, so that replicas share it and a restart forgets nothing.
-//! An identifier that no account has is counted by the same statements as one that is known.
+//! Strangers are counted by what they type, whether an account has it or not: were they counted
+//! by account, a lock would tell which two identifiers belong together.
 
 mod addresses;
 mod attempt;
@@ -32,7 +33,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{
     error::Error,
-    model::{AddressAction, ClientInfo, EventType, Identifier, NewEvent, Subject, UserId},
+    model::{AddressAction, ClientInfo, EventType, Identifier, NewEvent, Subject, User, UserId},
     store::Store,
 };
 use attempt::{Open, to_its_end};
@@ -43,9 +44,7 @@ use turns::Turns;
 pub use addresses::Addresses;
 pub use attempt::Attempt;
 
-/// Ids start at 1: no device token is of this user.
-const NOBODY: UserId = UserId(0);
-/// Devices of one user with failures to remember; further ones count as strangers.
+/// Devices of one user with failures to remember, each by itself; further ones share a count.
 const DEVICES_MAX: i64 = 20;
 /// How long an attempt waits for others at the same subject, which are being hashed.
 const WAIT_TIME_MAX: Duration = Duration::from_secs(5);
@@ -61,7 +60,7 @@ const SWEPT_ROWS_MAX: i64 = 500;
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
 pub struct Settings {
-    /// Failed sign-ins in a row before an account is locked.
+    /// Failed sign-ins in a row before an identifier is locked.
     #[arg(
         long,
         env = "LOCKOUT_THRESHOLD",
@@ -99,7 +98,7 @@ pub struct Lockout {
     store: Store,
     rules: Rules,
     devices: DeviceTokens,
-    unknown_key: hmac::Key,
+    identifier_key: hmac::Key,
     turns: Arc<Turns>,
     clock: Clock,
 }
@@ -121,40 +120,61 @@ impl Lockout {
                 duration: settings.lockout_duration,
             },
             devices: DeviceTokens::new(secret, clock.clone(), entropy),
-            unknown_key: hmac::Key::new(hmac::HMAC_SHA256, &secret.derive("lockout")),
+            identifier_key: hmac::Key::new(hmac::HMAC_SHA256, &secret.derive("lockout")),
             turns: Arc::default(),
             clock,
         }
     }
 
-    /// Who is counted where someone signs in with `identifier`, which names the account of
-    /// `user_id` or none, and shows `device_token`, which may be empty or anything at all.
+    /// Who is counted where someone signs in with `identifier`, which names the account `user` or
+    /// none, and shows `device_token`, which may be empty or anything at all.
     pub fn subject(
         &self,
         identifier: &Identifier,
-        user_id: Option<UserId>,
+        user: Option<&User>,
         device_token: &str,
     ) -> Subject {
+        // Both are worked out whether there is an account or not: it must not take longer.
+        let stranger = self.identifier(identifier, user.map(|user| user.id));
+        match (self.devices.read(device_token), user) {
+            (Some(device), Some(user)) if device.is_known_to(user) => {
+                Subject::Device { user_id: user.id, device_id: device.id }
+            }
+            _ => stranger,
+        }
+    }
+
+    /// Strangers who type `identifier`.
+    fn identifier(&self, identifier: &Identifier, user_id: Option<UserId>) -> Subject {
         // Not what was typed: people type passwords into the wrong field.
         let typed = match identifier {
             Identifier::Username(key) => format!("username:{key}"),
             Identifier::Email(key) => format!("email:{key}"),
         };
-        let tag = hmac::sign(&self.unknown_key, typed.as_bytes());
-        let tag = BASE64_URL_SAFE_NO_PAD.encode(tag);
-        // Both are worked out whether there is an account or not: it must not take longer.
-        let device_id = self.devices.device_id(user_id.unwrap_or(NOBODY), device_token);
-        match (user_id, device_id) {
-            (Some(user_id), Some(device_id)) => Subject::Device { user_id, device_id },
-            (Some(user_id), None) => Subject::Account(user_id),
-            (None, _) => Subject::Unknown(tag),
-        }
+        let tag = hmac::sign(&self.identifier_key, typed.as_bytes());
+        Subject::Identifier { tag: BASE64_URL_SAFE_NO_PAD.encode(tag), user_id }
     }
 
-    /// The device token to hand to whoever has signed in to the account of `user_id` and showed
+    /// Strangers to an account, by each of the names that it has now.
+    pub fn strangers(&self, user: &User) -> Vec<Subject> {
+        user.identifiers().map(|one| self.identifier(&one, Some(user.id))).collect()
+    }
+
+    /// The account that `device_token`, which may be anything at all, is a good one of; `None`
+    /// where there is none. What this costs depends on the token alone.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn device_owner(&self, device_token: &str) -> Result<Option<User>, Error> {
+        let Some(device) = self.devices.read(device_token) else { return Ok(None) };
+        let user = self.store.user(device.user_id).await?;
+        Ok(user.filter(|user| device.is_known_to(user)))
+    }
+
+    /// The device token to hand to whoever has signed in to the account of `user` and showed
     /// `shown`.
-    pub fn device_token(&self, user_id: UserId, shown: &str) -> String {
-        self.devices.issue(user_id, shown)
+    pub fn device_token(&self, user: &User, shown: &str) -> String {
+        self.devices.issue(user, shown)
     }
 
     /// Lets an attempt in, before its password is hashed: at most as many at once as may fail
@@ -176,10 +196,10 @@ impl Lockout {
         if let Some(attempt) = self.take_turn(&subject, client).await? {
             return Ok(attempt);
         }
-        // One device too many: a stranger, then, and not exempt from the throttle.
+        // One device too many: not exempt from the throttle.
         self.addresses.admit(AddressAction::SignIn, client).await?;
-        let stranger = subject.user_id().map_or(subject, Subject::Account);
-        self.take_turn(&stranger, client).await?.ok_or(Error::Overloaded)
+        let others = subject.user_id().map_or(subject, Subject::OtherDevices);
+        self.take_turn(&others, client).await?.ok_or(Error::Overloaded)
     }
 
     /// Waits until the outcome of other attempts lets this one in; `None` where there is no room
@@ -213,23 +233,37 @@ impl Lockout {
         }
     }
 
-    /// Lifts the locks of a user's account and devices, and forgets their failures. Returns
-    /// whether there was a lock.
+    /// Lifts the locks of a user's names and devices, and forgets their failures. Returns whether
+    /// there was a lock.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn unlock(
         &self,
-        user_id: UserId,
+        user: &User,
         actor_id: Option<UserId>,
         client: &ClientInfo,
     ) -> Result<bool, Error> {
         let event = NewEvent {
             actor_id,
             client_address: client.address.clone(),
-            ..NewEvent::new(EventType::AccountUnlocked, Some(user_id))
+            ..NewEvent::new(EventType::AccountUnlocked, Some(user.id))
         };
-        Ok(self.store.unlock(user_id, self.clock.now(), &event).await?)
+        let strangers = self.strangers(user);
+        Ok(self.store.unlock(user.id, &strangers, self.clock.now(), &event).await?)
+    }
+
+    /// Fills in until when strangers to each of `users` are locked out.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn show_locks(&self, users: &mut [User]) -> Result<(), Error> {
+        let strangers: Vec<_> = users.iter().map(|user| self.strangers(user)).collect();
+        let locks = self.store.locks(&strangers.concat(), self.clock.now()).await?;
+        for (user, names) in users.iter_mut().zip(strangers) {
+            user.locked_until = names.iter().filter_map(|one| locks.get(&one.key())).max().copied();
+        }
+        Ok(())
     }
 
     /// Deletes what no longer matters.

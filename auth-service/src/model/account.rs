@@ -278,8 +278,11 @@ pub struct User {
     pub roles: Roles,
     /// Whether signing in is barred.
     pub disabled: bool,
-    /// Until when strangers cannot try passwords; filled in where it is shown.
+    /// Until when strangers cannot try passwords by one of its names, the latest of them; filled
+    /// in where it is shown.
     pub locked_until: Option<Timestamp>,
+    /// How often the password was replaced: what was handed out to devices before is void.
+    pub password_changes: i64,
     /// When the account was made.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -290,6 +293,18 @@ impl User {
     /// What the account is called by, and its password must not be.
     pub fn names(&self) -> Vec<&str> {
         self.username.iter().chain(&self.email).map(String::as_str).collect()
+    }
+
+    /// Whether `email_key` is the key of its address.
+    pub fn has_email(&self, key: &str) -> bool {
+        self.email.as_deref().is_some_and(|email| email_key(email) == key)
+    }
+
+    /// What may be typed to sign in to the account.
+    pub fn identifiers(&self) -> impl Iterator<Item = Identifier> {
+        let username = self.username.as_deref().map(username_key).map(Identifier::Username);
+        let email = self.email.as_deref().map(email_key).map(Identifier::Email);
+        username.into_iter().chain(email)
     }
 }
 

@@ -7,8 +7,14 @@ use super::UserId;
 /// Whose failed sign-ins are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
-    /// Those of strangers to an account, by whichever of its names.
-    Account(UserId),
+    /// Those of strangers by one identifier. Whether an account has it makes no difference, so
+    /// that counting tells neither that one has it nor that two belong to the same.
+    Identifier {
+        /// A keyed hash of what was typed, in 43 characters.
+        tag: String,
+        /// Whose it is; `None` where no account has it.
+        user_id: Option<UserId>,
+    },
     /// Those of one device that has signed in to an account before. (Or of one session of it,
     /// which is known as well.)
     Device {
@@ -17,25 +23,25 @@ pub enum Subject {
         /// 16 bytes in base64url; a session's id is of the same form.
         device_id: String,
     },
-    /// Those for an identifier that no account has: a keyed hash of it, in 43 characters.
-    Unknown(String),
+    /// Those of all further devices of an account, of which too many have failed to count each.
+    OtherDevices(UserId),
 }
 
 impl Subject {
     /// How it is stored: at most 64 characters.
     pub fn key(&self) -> String {
         match self {
-            Self::Account(user_id) => format!("user:{}", user_id.0),
+            Self::Identifier { tag, .. } => format!("identifier:{tag}"),
             Self::Device { user_id, device_id } => format!("device:{}:{device_id}", user_id.0),
-            Self::Unknown(tag) => format!("unknown:{tag}"),
+            Self::OtherDevices(user_id) => format!("devices:{}", user_id.0),
         }
     }
 
     /// Whose account it is.
     pub const fn user_id(&self) -> Option<UserId> {
         match self {
-            Self::Account(user_id) | Self::Device { user_id, .. } => Some(*user_id),
-            Self::Unknown(_) => None,
+            Self::Identifier { user_id, .. } => *user_id,
+            Self::Device { user_id, .. } | Self::OtherDevices(user_id) => Some(*user_id),
         }
     }
 }
@@ -60,7 +66,9 @@ pub struct Count {
 pub enum AddressAction {
     /// A wrong password.
     SignIn,
-    /// A registration under a name that is taken.
+    /// A registration under a name that is taken. Those that succeed are not counted: a school
+    /// registers a whole class from one address. They are bounded by the hashing pool, which
+    /// refuses what it cannot do within seconds; requests of one client are the gateway's to limit.
     Registration,
 }
 

@@ -2,6 +2,7 @@
 
 mod account;
 mod blocklist;
+mod client_network;
 mod event;
 mod lockout;
 mod otp;
@@ -17,6 +18,7 @@ pub use account::{
 };
 pub use auth_client::{Role, Roles};
 pub use blocklist::Blocklist;
+pub use client_network::ClientNetwork;
 pub use event::{Event, EventFilter, EventType, NewEvent};
 pub use lockout::{AddressAction, AddressFailures, Count, Subject};
 pub use otp::Otp;

@@ -1,8 +1,10 @@
 //! Sessions, and from where they are used.
 
+use std::net::IpAddr;
+
 use service_kit::{Timestamp, client::Client};
 
-use super::UserId;
+use super::{ClientNetwork, UserId};
 
 /// From where someone signs in, as it is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,6 +13,13 @@ pub struct ClientInfo {
     pub address: String,
     /// What the client says it is, cut to 200 characters.
     pub user_agent: String,
+}
+
+impl ClientInfo {
+    /// What is counted together with it; `None` where the address is not known.
+    pub fn network(&self) -> Option<ClientNetwork> {
+        Some(self.address.parse::<IpAddr>().ok()?.into())
+    }
 }
 
 impl From<Client> for ClientInfo {

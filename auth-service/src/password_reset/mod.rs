@@ -8,7 +8,9 @@
 //! guessing at it costs what guessing at any other does.
 //!
 //! A code is one of 900 000, so that only counting keeps it safe: each guess is counted before it
-//! is compared, and each client's guesses are counted together. It is stored under a keyed hash:
+//! is compared, and each client's guesses are counted together. Those of the client that asked for
+//! it are counted apart from everybody else's, who cannot use them up. It is stored under a keyed
+//! hash:
 //! a plain one is reversed in a blink (RFC 4226 section 7.3 and NIST SP 800-63B rev. 4 section
 //! 3.2.2 on limiting guesses).
 
@@ -22,21 +24,22 @@ use clap::Args;
 use service_kit::{
     Clock, Entropy, Shutdown, Timestamp,
     mail::{Mail, MailQueue, SealedMail},
-    secret::SecretKey,
     server::within_drain_time,
     settings::duration,
 };
 use tokio::time::sleep;
 
-use codes::{Keys, new_code};
+pub use codes::Keys;
+use codes::new_code;
 
 use crate::{
     error::Error,
+    lockout::Lockout,
     model::{ClientInfo, Email, Identifier, Otp, Password, User},
     passwords::Passwords,
     store::{
-        Answered, EndedSessions, EndingSessions, Guess, NewResetCode, PasswordReset, ResetRequest,
-        Store, Throttle,
+        Answered, EndedSessions, EndingSessions, Guess, NewGuess, NewResetCode, PasswordReset,
+        ResetRequest, Store, Throttle,
     },
 };
 
@@ -49,6 +52,10 @@ const CLIENT_REQUESTS_FACTOR: u32 = 100;
 /// Guesses from one client, whatever the account, in a window.
 const CLIENT_GUESSES_MAX: u32 = 100;
 const GUESS_WINDOW: Duration = Duration::from_mins(10);
+/// What the client that asked for a code is tagged for.
+const ASKER: &str = "codes asked for by";
+/// Requests that may wait to be answered: a few seconds of work, as a rule.
+const REQUESTS_WAITING_MAX: i64 = 10_000;
 /// Requests that are answered between two looks for a shutdown.
 const REQUESTS_PER_ROUND_MAX: usize = 100;
 /// The pause between two looks for requests.
@@ -73,7 +80,7 @@ pub struct Settings {
     )]
     pub otp_ttl: Duration,
 
-    /// How often a code may be guessed at.
+    /// How often a code may be guessed at from the network that asked for it, and from all others.
     #[arg(
         long,
         env = "OTP_MAX_ATTEMPTS",
@@ -83,8 +90,8 @@ pub struct Settings {
     )]
     pub otp_max_attempts: u16,
 
-    /// How often a code may be asked for in an hour for one account, and a hundred times that by
-    /// one client; 0: any number of times.
+    /// How often a code may be asked for in an hour for one account, as often by devices that have
+    /// signed in to it, and a hundred times that by one client; 0: any number of times.
     #[arg(
         long,
         env = "RESET_REQUESTS_MAX",
@@ -103,47 +110,61 @@ fn otp_ttl(text: &str) -> Result<Duration, String> {
 /// The rules of resetting passwords. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct PasswordResets {
-    store: Store,
-    passwords: Passwords,
-    mails: MailQueue,
-    settings: Settings,
-    keys: Arc<Keys>,
-    clock: Clock,
-    entropy: Entropy,
+    /// Where accounts and codes are kept.
+    pub store: Store,
+    /// Where passwords are hashed.
+    pub passwords: Passwords,
+    /// What a reset unlocks.
+    pub lockout: Lockout,
+    /// What delivers codes; in the same database as `store`.
+    pub mails: MailQueue,
+    /// How long codes live, and how often they may be asked for and guessed at.
+    pub settings: Settings,
+    /// Under which codes are stored.
+    pub keys: Arc<Keys>,
+    /// The time.
+    pub clock: Clock,
+    /// Where codes come from.
+    pub entropy: Entropy,
 }
 
 impl PasswordResets {
-    /// The rules over `store` and `mails`, which are in one database.
-    pub fn new(
-        store: Store,
-        passwords: Passwords,
-        mails: MailQueue,
-        settings: Settings,
-        secret: &SecretKey,
-        clock: Clock,
-        entropy: Entropy,
-    ) -> Self {
-        Self {
-            store,
-            passwords,
-            mails,
-            settings,
-            keys: Arc::new(Keys::new(secret)),
-            clock,
-            entropy,
-        }
-    }
-
-    /// Takes a request for a code; whether there is such an account is not looked at.
+    /// Takes a request for a code; whether there is such an account is not looked at. A device of
+    /// the account, which shows `device_token`, has requests that strangers cannot use up.
     ///
     /// # Errors
-    /// [`Error::TooManyRequests`] for the address or the client, known or not.
-    pub async fn request(&self, email: &Email, client: &ClientInfo) -> Result<(), Error> {
+    /// [`Error::TooManyRequests`] for the address or the client, known or not;
+    /// [`Error::TooManyWaiting`] where so many wait that this one would have to be kept for long.
+    pub async fn request(
+        &self,
+        email: &Email,
+        device_token: &str,
+        client: &ClientInfo,
+    ) -> Result<(), Error> {
+        self.request_behind(REQUESTS_WAITING_MAX, email, device_token, client).await
+    }
+
+    async fn request_behind(
+        &self,
+        waiting_max: i64,
+        email: &Email,
+        device_token: &str,
+        client: &ClientInfo,
+    ) -> Result<(), Error> {
+        if self.store.are_reset_requests_waiting(waiting_max).await? {
+            return Err(Error::TooManyWaiting);
+        }
         let (now, email_key) = (self.clock.now(), email.key());
+        // Whose device it is, not whose address: whether that is known must not be told.
+        let owner = self.lockout.device_owner(device_token).await?;
+        let is_known = owner.is_some_and(|user| user.has_email(&email_key));
         let requests_max = self.settings.reset_requests_max;
         let throttle = |key, hits_max| Throttle { key, hits_max, window: REQUEST_WINDOW };
         let mut throttles = Vec::new();
-        if requests_max > 0 {
+        if requests_max > 0 && is_known {
+            let of_devices = self.keys.subject("requests of devices for", &email_key);
+            throttles.push(throttle(of_devices, requests_max));
+        } else if requests_max > 0 {
             // The client first: one that asks too often must not use up what others may ask for.
             let of_client = self.keys.client("requests of", client);
             let client_max = requests_max.saturating_mul(CLIENT_REQUESTS_FACTOR);
@@ -177,10 +198,14 @@ impl PasswordResets {
             hits_max: CLIENT_GUESSES_MAX,
             window: GUESS_WINDOW,
         });
-        let attempts_max = self.settings.otp_max_attempts;
-        let guess =
-            self.store.count_reset_guess(&account_key, attempts_max, throttle.as_slice(), now);
-        let code = match guess.await? {
+        let guess = NewGuess {
+            account_key,
+            client_key: self.keys.client(ASKER, client),
+            attempts_max: self.settings.otp_max_attempts,
+            throttle,
+            now,
+        };
+        let code = match self.store.count_reset_guess(&guess).await? {
             Guess::Counted(code) => code.ok_or(Error::OtpInvalid)?,
             Guess::Throttled(until) => return Err(Error::TooManyRequests(until.since(now))),
         };
@@ -188,12 +213,14 @@ impl PasswordResets {
         let (Some(user_id), true) = (code.user_id, is_right) else {
             return Err(Error::OtpInvalid);
         };
+        let user = self.store.user(user_id).await?.ok_or(Error::OtpInvalid)?;
         let password_hash = self.passwords.hash(new_password).await?;
         let reset = PasswordReset {
             account_key,
             email_key: &email_key,
             code_hash: code.code_hash,
             password_hash: &password_hash,
+            strangers: &self.lockout.strangers(&user),
             ending: EndingSessions {
                 user_id,
                 which: EndedSessions::All,
@@ -273,6 +300,7 @@ impl PasswordResets {
         let salt = self.entropy.bytes();
         let code = NewResetCode {
             account_key: self.keys.subject("account", &request.email_key),
+            asker_key: self.keys.client(ASKER, &request.client),
             recipient: recipient.as_ref().map(|(user_id, mail)| (*user_id, mail)),
             salt,
             code_hash: self.keys.code_hash(&salt, user_id, &otp),

@@ -3,13 +3,16 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use service_kit::{
-    on_each_database, sql,
+    on_each_database,
+    secret::SecretKey,
+    sql,
     testing::{ManualClock, TestDatabase},
 };
 
 use super::*;
 use crate::{
-    model::{EventType, Name, Role, Roles, UserId},
+    lockout,
+    model::{EventType, Name, Role, Roles, Subject, UserId},
     passwords,
     store::{MIGRATIONS, Maker, NewUserRow},
 };
@@ -48,15 +51,28 @@ impl Harness {
             otp_max_attempts: 5,
             reset_requests_max: 5,
         };
-        let resets = PasswordResets::new(
-            Store::new(db.clone()),
-            Passwords::start(&cheap, &entropy).expect("started"),
-            MailQueue::new(db, secret.clone(), clock.clock(), entropy.clone()),
+        let store = Store::new(db.clone());
+        let lockout = lockout::Settings {
+            lockout_threshold: 5,
+            lockout_duration: Duration::from_mins(15),
+            address_failures_max: 100,
+        };
+        let resets = PasswordResets {
+            lockout: Lockout::new(
+                &lockout,
+                store.clone(),
+                &secret,
+                clock.clock(),
+                Entropy::system(),
+            ),
+            store,
+            passwords: Passwords::start(&cheap, &entropy).expect("started"),
+            mails: MailQueue::new(db, secret.clone(), clock.clock(), entropy.clone()),
             settings,
-            &secret,
-            clock.clock(),
+            keys: Arc::new(Keys::new(&secret)),
+            clock: clock.clock(),
             entropy,
-        );
+        };
         Self { resets, clock: clock.clone() }
     }
 
@@ -74,8 +90,18 @@ impl Harness {
         self.resets.store.insert_user(&row).await.expect("stored")
     }
 
+    /// Ann, as she is stored.
+    async fn ann(&self) -> User {
+        self.resets.store.user(UserId(1)).await.expect("read").expect("there")
+    }
+
     async fn ask(&self, email: &str) -> Result<(), Error> {
-        self.resets.request(&address(email), &client("192.0.2.1")).await
+        self.ask_from(email, "").await
+    }
+
+    /// From a device that shows `device_token`.
+    async fn ask_from(&self, email: &str, device_token: &str) -> Result<(), Error> {
+        self.resets.request(&address(email), device_token, &client("192.0.2.1")).await
     }
 
     /// Does what the task does each second.
@@ -89,9 +115,13 @@ impl Harness {
     }
 
     async fn reset(&self, email: &str, otp: &str) -> Result<(), Error> {
+        self.reset_from("192.0.2.1", email, otp).await
+    }
+
+    async fn reset_from(&self, from: &str, email: &str, otp: &str) -> Result<(), Error> {
         let password = Password::parse("new_password", "a new password").expect("a password");
         let otp = Otp::parse(otp).expect("a code");
-        self.resets.reset(&address(email), &otp, password, &client("192.0.2.1")).await
+        self.resets.reset(&address(email), &otp, password, &client(from)).await
     }
 
     /// The types of all events, and to whom they happened.
@@ -122,6 +152,20 @@ fn wait(result: &Result<(), Error>) -> Option<Duration> {
 }
 
 on_each_database! {
+    async fn no_more_requests_wait_than_there_is_room_for(database) {
+        let harness = Harness::start(&database).await;
+        let ask = async |email: &str| {
+            harness.resets.request_behind(2, &address(email), "", &client("192.0.2.1")).await
+        };
+        ask(ANN).await.expect("taken");
+        ask("nobody@example.com").await.expect("taken");
+        for email in [ANN, "another@example.com"] {
+            assert!(matches!(ask(email).await, Err(Error::TooManyWaiting)), "{email}");
+        }
+        harness.work().await;
+        ask(ANN).await.expect("taken");
+    }
+
     async fn a_code_works_once_and_leaves_events_without_it(database) {
         let harness = Harness::start(&database).await;
         harness.ask_and_work("Ann@Example.COM").await;
@@ -159,17 +203,60 @@ on_each_database! {
         harness.reset(ANN, "100001").await.expect("a new code, and new guesses");
     }
 
-    async fn of_fifty_guesses_at_once_five_are_compared(database) {
+    async fn of_fifty_guesses_at_once_five_of_the_asker_and_five_of_others_are_compared(database) {
         let harness = Harness::start(&database).await;
         harness.ask_and_work(ANN).await;
-        let key = harness.resets.keys.subject("account", ANN);
-        let now = harness.clock.clock().now();
-        let guesses = (0..50).map(|_| harness.resets.store.count_reset_guess(&key, 5, &[], now));
-        let guesses = futures_util::future::join_all(guesses).await;
-        let compared = guesses.into_iter().filter(|guess| {
-            matches!(guess.as_ref().expect("counted"), Guess::Counted(Some(_)))
+        let keys = &harness.resets.keys;
+        let guess = |client_key| NewGuess {
+            account_key: keys.subject("account", ANN),
+            client_key,
+            attempts_max: 5,
+            throttle: None,
+            now: harness.clock.clock().now(),
+        };
+        let asker = guess(keys.client(ASKER, &client("192.0.2.1")));
+        let stranger = guess(keys.client(ASKER, &client("192.0.2.2")));
+        // From an address that is not known.
+        let nobody = guess(None);
+        let guesses = (0..50).map(|number| {
+            let one = [&asker, &stranger, &nobody][number % 3];
+            harness.resets.store.count_reset_guess(one)
         });
-        assert_eq!(compared.count(), 5);
+        let guesses = futures_util::future::join_all(guesses).await;
+        let (mut of_asker, mut of_others) = (0, 0);
+        for (number, guess) in guesses.into_iter().enumerate() {
+            if matches!(guess.expect("counted"), Guess::Counted(Some(_))) {
+                *(if number % 3 == 0 { &mut of_asker } else { &mut of_others }) += 1;
+            }
+        }
+        assert_eq!((of_asker, of_others), (5, 5));
+    }
+
+    async fn strangers_cannot_use_up_the_guesses_of_whoever_asked(database) {
+        let harness = Harness::start(&database).await;
+        harness.ask_and_work(ANN).await;
+        for number in 0..9 {
+            let stranger = format!("203.0.113.{number}");
+            assert!(is_otp_invalid(&harness.reset_from(&stranger, ANN, "999999").await));
+        }
+        let late = harness.reset_from("203.0.113.9", ANN, "100000").await;
+        assert!(is_otp_invalid(&late), "right, but five strangers were before");
+        for _ in 0..4 {
+            assert!(is_otp_invalid(&harness.reset(ANN, "999999").await));
+        }
+        harness.reset(ANN, "100000").await.expect("the fifth of the asker");
+    }
+
+    async fn an_asker_on_another_network_is_one_of_all_others(database) {
+        let harness = Harness::start(&database).await;
+        harness.ask_and_work(ANN).await;
+        harness.reset_from("203.0.113.1", ANN, "100000").await.expect("a code is not bound to it");
+        harness.ask_and_work(ANN).await;
+        for _ in 0..5 {
+            assert!(is_otp_invalid(&harness.reset(ANN, "999999").await));
+        }
+        assert!(is_otp_invalid(&harness.reset(ANN, "100001").await), "the asker's are used up");
+        harness.reset_from("203.0.113.1", ANN, "100001").await.expect("those of others are not");
     }
 
     async fn of_many_with_the_right_code_at_once_one_resets(database) {
@@ -179,6 +266,48 @@ on_each_database! {
         let results = futures_util::future::join_all(resets).await;
         assert_eq!(results.iter().filter(|one| one.is_ok()).count(), 1);
         assert_eq!(results.iter().filter(|one| is_otp_invalid(one)).count(), 4);
+    }
+
+    async fn a_reset_unlocks_every_name_of_the_account_and_no_other(database) {
+        let harness = Harness::start(&database).await;
+        let db = database.open(MIGRATIONS).await;
+        let lockout = &harness.resets.lockout;
+        let (client, now) = (client("192.0.2.1"), harness.clock.clock().now());
+        let mut subjects = Vec::new();
+        let ann = harness.ann().await;
+        for name in [ANN, "ann", "old name of ann", "bob"] {
+            let identifier = Identifier::parse(name).expect("an identifier");
+            // Some were counted before the account had the name, some when it had another.
+            let user = (name == "old name of ann").then_some(&ann);
+            let subject = lockout.subject(&identifier, user, "");
+            for _ in 0..5 {
+                lockout.attempt(subject.clone(), &client).await.expect("let in").failed().await;
+            }
+            subjects.push(subject);
+        }
+        let rename = sql!("UPDATE users SET username = 'Ann', username_key = 'ann'");
+        db.write(rename).execute().await.expect("renamed");
+        harness.ask_and_work(ANN).await;
+        harness.reset(ANN, "100000").await.expect("reset");
+        let locks = harness.resets.store.locks(&subjects, now).await.expect("read");
+        assert_eq!(locks.into_keys().collect::<Vec<_>>(), [subjects[3].key()], "bob's alone");
+        let unlocked = (EventType::AccountUnlocked, Some(UserId(1)));
+        assert_eq!(harness.events().await.last(), Some(&unlocked));
+    }
+
+    async fn a_reset_makes_strangers_of_all_devices(database) {
+        let harness = Harness::start(&database).await;
+        let lockout = &harness.resets.lockout;
+        let identifier = Identifier::parse(ANN).expect("an identifier");
+        let before = harness.ann().await;
+        let token = lockout.device_token(&before, "");
+        let subject = lockout.subject(&identifier, Some(&before), &token);
+        assert!(matches!(subject, Subject::Device { .. }), "{subject:?}");
+        harness.ask_and_work(ANN).await;
+        harness.reset(ANN, "100000").await.expect("reset");
+        let after = harness.ann().await;
+        let subject = lockout.subject(&identifier, Some(&after), &token);
+        assert!(matches!(subject, Subject::Identifier { .. }), "{subject:?}");
     }
 
     async fn a_new_code_replaces_the_old(database) {
@@ -250,6 +379,36 @@ on_each_database! {
         assert_eq!(wait(&harness.ask(ANN).await), Some(Duration::from_mins(1)));
         harness.clock.advance(Duration::from_mins(1));
         assert_eq!(wait(&harness.ask(ANN).await), None);
+    }
+
+    async fn strangers_cannot_use_up_the_requests_of_known_devices(database) {
+        let harness = Harness::start(&database).await;
+        let ann = harness.ann().await;
+        let devices = [0; 3].map(|_| harness.resets.lockout.device_token(&ann, ""));
+        while wait(&harness.ask(ANN).await).is_none() {}
+        for number in 0..5 {
+            assert_eq!(wait(&harness.ask_from(ANN, &devices[number % 3]).await), None);
+        }
+        for device in &devices {
+            let wait = wait(&harness.ask_from(ANN, device).await);
+            assert_eq!(wait, Some(Duration::from_hours(1)), "no more, however many devices");
+        }
+    }
+
+    async fn a_device_of_another_account_or_password_asks_as_a_stranger(database) {
+        let harness = Harness::start(&database).await;
+        let bob = harness.register("bob@example.com").await;
+        let ann = harness.ann().await;
+        let lockout = &harness.resets.lockout;
+        let outdated = User { password_changes: ann.password_changes + 1, ..ann };
+        let gone = User { id: UserId(9), ..bob.clone() };
+        for email in [ANN, "nobody@example.com"] {
+            while wait(&harness.ask(email).await).is_none() {}
+            for user in [&outdated, &gone, &bob] {
+                let token = lockout.device_token(user, "");
+                assert!(wait(&harness.ask_from(email, &token).await).is_some(), "{user:?}");
+            }
+        }
     }
 
     async fn parallel_requests_are_all_counted(database) {

@@ -67,16 +67,17 @@ fn work_kib(params: &Params) -> u64 {
     u64::from(params.m_cost()) * u64::from(params.t_cost())
 }
 
-pub(super) struct Argon2id {
-    params: Params,
-    memory: Vec<Block>,
-    /// Of the cost of a real hash, and of no password.
-    pub(super) decoy: Argon2Hash,
-}
+impl Settings {
+    /// Makes sure that hashes can be made with these settings.
+    ///
+    /// # Errors
+    /// Names the setting that is out of bounds.
+    pub fn check(&self) -> Result<(), StartError> {
+        self.params().map(drop)
+    }
 
-impl Argon2id {
-    pub(super) fn new(settings: &Settings, entropy: &Entropy) -> Result<Self, StartError> {
-        let Settings { argon2_memory_kib, argon2_iterations, argon2_parallelism } = *settings;
+    fn params(&self) -> Result<Params, StartError> {
+        let Settings { argon2_memory_kib, argon2_iterations, argon2_parallelism } = *self;
         if argon2_memory_kib > MEMORY_KIB_MAX {
             let message = format!("more than {MEMORY_KIB_MAX} KiB");
             return Err(StartError::setting("ARGON2_MEMORY_KIB", message));
@@ -97,6 +98,20 @@ impl Argon2id {
             let message = format!("more than {WORK_KIB_MAX} KiB in all passes");
             return Err(StartError::setting("ARGON2_ITERATIONS", message));
         }
+        Ok(params)
+    }
+}
+
+pub(super) struct Argon2id {
+    params: Params,
+    memory: Vec<Block>,
+    /// Of the cost of a real hash, and of no password.
+    pub(super) decoy: Argon2Hash,
+}
+
+impl Argon2id {
+    pub(super) fn new(settings: &Settings, entropy: &Entropy) -> Result<Self, StartError> {
+        let params = settings.params()?;
         let memory = vec![Block::default(); params.block_count()];
         let decoy = phc_string(&params, &entropy.bytes(), &entropy.bytes::<HASH_BYTES>());
         let decoy = decoy.and_then(|text| Ok(Argon2Hash::parse(&text)?));

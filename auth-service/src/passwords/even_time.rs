@@ -13,6 +13,8 @@
 //! - Nothing sleeps in a hashing thread. What is left is the load itself: whoever can fill all
 //!   threads with guesses at one account may see how long they are busy. Locking an account after
 //!   a few failures bounds how often.
+//! - A hash of another cost that is met while there are no slots belongs to an account that has
+//!   just moved in: its own refusal takes a slot, and so does every other from then on.
 //! - As soon as the last such hash has been replaced, refusals are answered at once again.
 
 use std::{
@@ -51,6 +53,12 @@ impl EvenTime {
     }
 
     pub(super) async fn hold(&self, verified: Verified) {
+        if verified.needs_rehash && self.0.load(Ordering::Relaxed) == 0 {
+            self.set(&[HashCost {
+                time: verified.took / verified.forms.max(1),
+                is_current: false,
+            }]);
+        }
         let slot = Duration::from_nanos(self.0.load(Ordering::Relaxed)) * verified.forms;
         if let Some(end) = end_of_slot(slot, verified.started.elapsed()) {
             tokio::time::sleep_until((verified.started + end).into()).await;
@@ -93,14 +101,43 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_hash_of_another_cost_that_is_met_first_begins_the_slots() {
+        let even_time = EvenTime::default();
+        let (before, took) = (tokio::time::Instant::now(), Duration::from_secs(30));
+        let started = before.into_std();
+        let current = Verified {
+            matches: false,
+            needs_rehash: false,
+            unusable: None,
+            started,
+            took,
+            forms: 1,
+        };
+        even_time.hold(current).await;
+        assert_eq!(before.elapsed(), Duration::ZERO);
+        for verified in [Verified { needs_rehash: true, ..current }, current] {
+            even_time
+                .hold(Verified { started: tokio::time::Instant::now().into_std(), ..verified })
+                .await;
+        }
+        assert_eq!((before.elapsed() + 5 * MS).as_secs(), 120);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_password_that_is_tried_in_two_forms_takes_two_slots() {
         let even_time = EvenTime::default();
         even_time.set(&[HashCost { time: Duration::from_secs(30), is_current: false }]);
         for forms in [1, 2] {
             let before = tokio::time::Instant::now();
             let started = before.into_std();
-            let verified =
-                Verified { matches: false, needs_rehash: false, started, took: MS, forms };
+            let verified = Verified {
+                matches: false,
+                needs_rehash: false,
+                started,
+                took: MS,
+                forms,
+                unusable: None,
+            };
             even_time.hold(verified).await;
             let waited = before.elapsed();
             assert_eq!((waited + 5 * MS).as_secs(), 60 * u64::from(forms), "{waited:?}");

@@ -39,7 +39,7 @@ use argon2id::{Argon2id, HashError};
 use even_time::EvenTime;
 
 pub use even_time::HashCost;
-pub use stored::StoredHash;
+pub use stored::{StoredHash, UnusableHash};
 
 /// Requests that may wait for each thread: about two seconds of work.
 const QUEUE_PER_THREAD_MAX: usize = 64;
@@ -97,6 +97,8 @@ pub struct Verified {
     took: Duration,
     /// How many forms of the password there were to try.
     forms: u32,
+    /// What is wrong with the stored hash, where no password can match it.
+    pub unusable: Option<UnusableHash>,
 }
 
 #[derive(Debug)]
@@ -153,11 +155,11 @@ impl Passwords {
     }
 
     /// Compares `password` with the one in `stored`. `None` is the hash of a user who does not
-    /// exist: the answer is no, at the same cost.
+    /// exist: the answer is no, at the same cost, and so it is where `stored` is damaged or asks
+    /// for too much.
     ///
     /// # Errors
-    /// [`Error::Overloaded`] where the queue is full; [`Error::Internal`] where `stored` is
-    /// damaged or asks for too much.
+    /// [`Error::Overloaded`] where the queue is full.
     pub async fn verify(
         &self,
         password: Password,
@@ -237,9 +239,13 @@ impl Argon2id {
 
     fn compare(&mut self, password: &Password, stored: Option<&str>) -> Compared {
         let started = Instant::now();
-        let hash = match stored {
-            Some(text) => StoredHash::parse(text)?,
-            None => StoredHash::Argon2(self.decoy.clone()),
+        // Nothing matches the decoy, which stands in for a hash that cannot be used, too: an error
+        // would tell that there is an account.
+        let parsed = stored.map(StoredHash::parse).transpose();
+        let unusable = parsed.as_ref().err().copied();
+        let (hash, can_match) = match parsed {
+            Ok(Some(hash)) => (hash, true),
+            Ok(None) | Err(_) => (StoredHash::Argon2(self.decoy.clone()), false),
         };
         // NFC first: that is what is hashed here, and what most people type. Other programs hashed
         // what was typed, whichever form that was. Both are tried for every account, there or not.
@@ -253,7 +259,7 @@ impl Argon2id {
                 StoredHash::Bcrypt(hash) => hash.verify(form),
                 StoredHash::Hmac(hash) => hash.verify(form),
             };
-            if matches && stored.is_some() {
+            if matches && can_match {
                 matched = Some(forms);
                 break;
             }
@@ -265,6 +271,7 @@ impl Argon2id {
             started,
             took: started.elapsed(),
             forms,
+            unusable,
         })
     }
 }
@@ -331,10 +338,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_damaged_hash_is_an_error_and_not_a_match() {
+    async fn a_damaged_hash_matches_nothing_and_says_so() {
         let passwords = Passwords::start(&CHEAP, &Entropy::system()).expect("started");
-        let verified = passwords.verify(password("x"), Some("$argon2id$nonsense".to_owned())).await;
-        assert!(matches!(verified, Err(Error::Internal(_))), "{verified:?}");
+        let damaged = Some("$argon2id$nonsense".to_owned());
+        let verified = passwords.verify(password("x"), damaged).await.expect("no error");
+        assert_eq!((verified.matches, verified.forms), (false, 1), "hashed all the same");
+        assert_eq!(verified.unusable, Some(UnusableHash::Malformed));
+        let unknown = passwords.verify(password("x"), None).await.expect("no error");
+        assert_eq!((unknown.matches, unknown.unusable), (false, None));
     }
 
     #[test]

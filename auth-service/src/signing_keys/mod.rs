@@ -56,8 +56,23 @@ pub struct SigningKeys {
     keeper: KeyKeeper,
     rules: TokenRules,
     ring: RwLock<Arc<KeyRing>>,
-    /// When the last look that succeeded began. Held while looking.
-    looked: Mutex<Instant>,
+    /// Held while looking.
+    last_look: Mutex<Look>,
+}
+
+/// A look at the database.
+#[derive(Debug)]
+struct Look {
+    began: Instant,
+    outcome: Outcome,
+}
+
+#[derive(Debug)]
+enum Outcome {
+    Succeeded,
+    Failed,
+    /// Whoever looked went away.
+    GivenUp,
 }
 
 impl SigningKeys {
@@ -70,9 +85,10 @@ impl SigningKeys {
     pub async fn start(keeper: KeyKeeper, rules: TokenRules) -> Result<Self, StartError> {
         keeper.require_fit().await?;
         keeper.start().await.map_err(failed)?;
-        let looked = Instant::now();
+        let began = Instant::now();
         let ring = load(&keeper, &rules).await.map_err(failed)??;
-        Ok(Self { keeper, rules, ring: RwLock::new(Arc::new(ring)), looked: Mutex::new(looked) })
+        let last_look = Mutex::new(Look { began, outcome: Outcome::Succeeded });
+        Ok(Self { keeper, rules, ring: RwLock::new(Arc::new(ring)), last_look })
     }
 
     /// The keys as of the last look.
@@ -117,24 +133,33 @@ impl SigningKeys {
     }
 
     /// Brings the keys up to date with the database as of this call. A crowd of callers looks
-    /// once, and all callers together ten times a second at most: some wait for that.
+    /// once, and all callers together ten times a second at most, whether the database answers or
+    /// not: some wait for that.
     ///
     /// # Errors
-    /// Those of the database; the keys stay as they were.
+    /// Those of the database, or [`Error::KeysUnknown`] where another caller's look has just failed;
+    /// the keys stay as they were.
     pub async fn refresh(&self) -> Result<(), Error> {
         let asked = Instant::now();
-        let mut looked = self.looked.lock().await;
-        if *looked >= asked {
-            return Ok(());
+        let mut last = self.last_look.lock().await;
+        match last.outcome {
+            Outcome::Succeeded if last.began >= asked => return Ok(()),
+            Outcome::Failed if last.began >= asked => return Err(Error::KeysUnknown),
+            Outcome::Succeeded | Outcome::Failed | Outcome::GivenUp => {}
         }
-        sleep_until(*looked + LOOK_PAUSE).await;
-        let looking = Instant::now();
+        sleep_until(last.began + LOOK_PAUSE).await;
+        *last = Look { began: Instant::now(), outcome: Outcome::GivenUp };
+        let looked = self.look().await;
+        last.outcome = if looked.is_ok() { Outcome::Succeeded } else { Outcome::Failed };
+        looked
+    }
+
+    async fn look(&self) -> Result<(), Error> {
         if self.keeper.store.signing_key_version().await? != self.ring().version() {
             let ring = load(&self.keeper, &self.rules).await??;
             tracing::info!(key.id = ring.active().key_id, "the signing keys have changed");
             *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
         }
-        *looked = looking;
         Ok(())
     }
 

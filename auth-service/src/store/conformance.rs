@@ -6,11 +6,12 @@ use auth_client::Algorithm;
 use service_kit::{Timestamp, db::Constraint, on_each_database};
 
 use super::{
-    EndedSessions, EndingSessions, KeyChanges, MIGRATIONS, Maker, NewUserRow, SigningKeyRow, Store,
-    users::TakenNames,
+    Actor, Change, EndedSessions, EndingSessions, KeyChanges, MIGRATIONS, Maker, NewUserRow,
+    PasswordChange, SigningKeyRow, Store, users::TakenNames,
 };
 use crate::model::{
-    ClientInfo, Email, Identifier, KeyState, Name, Role, Roles, Session, User, UserId, Username,
+    ClientInfo, Count, Email, EventType, Identifier, KeyState, Name, Role, Roles, Session, Subject,
+    User, UserId, Username,
 };
 
 async fn store(database: &service_kit::testing::TestDatabase) -> Store {
@@ -164,6 +165,36 @@ on_each_database! {
         let until = session("a", user.id).access_expires_at;
         assert!(events.iter().all(|event| event.details.revokes_until == Some(until)));
         assert_eq!(store.revoking_events_after(0, until, 9).await.expect("read"), []);
+    }
+
+    async fn an_operators_new_password_and_the_unlock_come_together_or_not_at_all(database) {
+        let store = store(&database).await;
+        let user = insert(&store, Some("ann"), None).await.expect("stored");
+        let subject = Subject::Identifier { tag: "ann".to_owned(), user_id: None };
+        let lock = |_| Change {
+            count: Count { locked_until: NOW + Duration::from_mins(15), ..Count::default() },
+            events: Vec::new(),
+            outcome: (),
+        };
+        store.change_count(&subject, NOW, 0, lock).await.expect("locked");
+        let actor = Actor { id: None, client_address: "", now: NOW };
+        let change = PasswordChange {
+            user_id: user.id,
+            old_hash: "$argon2id$...",
+            new_hash: "new",
+            ending: EndedSessions::All,
+            unlocking: Some(std::slice::from_ref(&subject)),
+        };
+        let outdated = PasswordChange { old_hash: "another", ..change };
+        assert!(!store.change_password(&outdated, &actor).await.expect("answered"));
+        assert_eq!(store.locks(std::slice::from_ref(&subject), NOW).await.expect("read").len(), 1);
+        assert!(store.change_password(&change, &actor).await.expect("answered"));
+        assert_eq!(store.count(&subject).await.expect("read"), Count::default());
+        let changed = store.user(user.id).await.expect("read").expect("there");
+        assert_eq!(changed.password_changes, 1);
+        let events = store.events_after(1, 9).await.expect("read");
+        let events: Vec<_> = events.into_iter().map(|event| event.details.event_type).collect();
+        assert_eq!(events, [EventType::PasswordChanged, EventType::AccountUnlocked]);
     }
 
     async fn old_events_are_deleted_but_not_while_they_end_tokens(database) {

@@ -14,8 +14,15 @@ pub const IMPORT_ROWS_MAX: usize = 100;
 /// What the event of an imported account says.
 const IMPORTED: &str = "imported";
 
-const TEN: &str = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?";
-const NEXT_TEN: &str = ", ?, ?, ?, ?, ?, ?, ?, ?, ?, ?";
+/// [`IMPORT_ROWS_MAX`] of them.
+const PLACEHOLDERS: &str = {
+    macro_rules! five_times {
+        ($text:expr) => {
+            concat!($text, ", ", $text, ", ", $text, ", ", $text, ", ", $text)
+        };
+    }
+    five_times!(five_times!("?, ?, ?, ?"))
+};
 
 /// An account to be imported.
 #[derive(Clone)]
@@ -59,34 +66,9 @@ impl Store {
         username_keys: &[String],
         email_keys: &[String],
     ) -> Result<Vec<ExistingAccount>, DbError> {
-        let by_username = sql!(
-            "SELECT id, username_key, email_key, password_hash FROM users WHERE username_key IN (",
-            TEN,
-            NEXT_TEN,
-            NEXT_TEN,
-            NEXT_TEN,
-            NEXT_TEN,
-            NEXT_TEN,
-            NEXT_TEN,
-            NEXT_TEN,
-            NEXT_TEN,
-            NEXT_TEN,
-            ")"
-        );
-        let by_email = sql!(
-            "SELECT id, username_key, email_key, password_hash FROM users WHERE email_key IN (",
-            TEN,
-            NEXT_TEN,
-            NEXT_TEN,
-            NEXT_TEN,
-            NEXT_TEN,
-            NEXT_TEN,
-            NEXT_TEN,
-            NEXT_TEN,
-            NEXT_TEN,
-            NEXT_TEN,
-            ")"
-        );
+        const SELECT: &str = "SELECT id, username_key, email_key, password_hash FROM users WHERE ";
+        let by_username = sql!(SELECT, "username_key IN (", PLACEHOLDERS, ")");
+        let by_email = sql!(SELECT, "email_key IN (", PLACEHOLDERS, ")");
         let mut accounts = self.accounts_in(by_username, username_keys).await?;
         accounts.extend(self.accounts_in(by_email, email_keys).await?);
         accounts.sort_unstable_by_key(|account| account.id.0);

@@ -1,4 +1,4 @@
-//! Table `lockouts`: failed sign-ins by account, device or unknown identifier, while they matter.
+//! Table `lockouts`: failed sign-ins by identifier or device, while they matter.
 
 use std::collections::HashMap;
 
@@ -14,8 +14,8 @@ use crate::model::{Count, NewEvent, Subject, UserId};
 const COLUMNS: &str = "failures, in_flight, locks, locked_until, updated_at";
 /// How often a first row is inserted while others insert and delete the same one.
 const INSERT_TRIES_MAX: usize = 5;
-/// Users that one statement asks about.
-const LOCKED_USERS: usize = 16;
+/// Subjects that one statement asks about.
+const SUBJECTS_ASKED: usize = 16;
 
 /// What becomes of a count.
 #[derive(Clone, Debug)]
@@ -84,17 +84,23 @@ impl Store {
         })
     }
 
-    /// Forgets the failures of a user's account and devices, in `tx`. Returns how many locks that
-    /// lifts.
+    /// Forgets the failures of a user's devices and of `strangers`, which are those to each of the
+    /// user's names, in `tx`. Returns how many locks that lifts.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn clear_lockout(
+    pub(super) async fn clear_lockout(
         &self,
         tx: &mut Tx,
         user_id: UserId,
+        strangers: &[Subject],
         now: Timestamp,
     ) -> Result<u64, DbError> {
+        // They may have been counted before the account had the name.
+        for stranger in strangers {
+            let adopt = sql!("UPDATE lockouts SET user_id = ? WHERE subject = ?");
+            tx.query(adopt).bind(user_id.0).bind(stranger.key()).execute().await?;
+        }
         let locked = sql!("DELETE FROM lockouts WHERE user_id = ? AND locked_until > ?");
         let lifted = tx.query(locked).bind(user_id.0).bind(now.micros()).execute().await?;
         let others = sql!("DELETE FROM lockouts WHERE user_id = ?");
@@ -102,18 +108,20 @@ impl Store {
         Ok(lifted)
     }
 
-    /// [`Store::clear_lockout`] in a transaction of its own, with `event` where a lock is lifted.
+    /// Forgets the failures of a user's devices and of `strangers`, which are those to each of the
+    /// user's names; with `event` where a lock is lifted, and then `true`.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn unlock(
         &self,
         user_id: UserId,
+        strangers: &[Subject],
         now: Timestamp,
         event: &NewEvent,
     ) -> Result<bool, DbError> {
         transaction!(self.db, |tx| {
-            let is_lifted = self.clear_lockout(tx, user_id, now).await? > 0;
+            let is_lifted = self.clear_lockout(tx, user_id, strangers, now).await? > 0;
             if is_lifted {
                 self.append_events(tx, now, std::slice::from_ref(event)).await?;
             }
@@ -121,45 +129,32 @@ impl Store {
         })
     }
 
-    /// Until when strangers to the account of a user are locked out; `None` where they are not.
+    /// Those of `subjects` that are locked, by their keys, and until when.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn locked_until(
+    pub async fn locks(
         &self,
-        user_id: UserId,
+        subjects: &[Subject],
         now: Timestamp,
-    ) -> Result<Option<Timestamp>, DbError> {
-        Ok(self.locked_users(&[user_id], now).await?.remove(&user_id))
-    }
-
-    /// Those of `user_ids` whose accounts are locked for strangers, and until when.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn locked_users(
-        &self,
-        user_ids: &[UserId],
-        now: Timestamp,
-    ) -> Result<HashMap<UserId, Timestamp>, DbError> {
+    ) -> Result<HashMap<String, Timestamp>, DbError> {
         let select = sql!(
-            "SELECT user_id, locked_until FROM lockouts WHERE subject IN \
+            "SELECT subject, locked_until FROM lockouts WHERE subject IN \
              (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AND locked_until > ?"
         );
-        let mut locked = HashMap::new();
-        for chunk in user_ids.chunks(LOCKED_USERS) {
+        let mut locks = HashMap::new();
+        for chunk in subjects.chunks(SUBJECTS_ASKED) {
             let mut query = self.db.read(select);
             // What is left over asks for nobody.
-            for at in 0..LOCKED_USERS {
-                let key = chunk.get(at).map(|id| Subject::Account(*id).key());
-                query = query.bind(key.unwrap_or_default());
+            for at in 0..SUBJECTS_ASKED {
+                query = query.bind(chunk.get(at).map(Subject::key).unwrap_or_default());
             }
             for row in query.bind(now.micros()).fetch_all().await? {
                 let until = Timestamp::from_micros(row.get("locked_until")?);
-                locked.insert(UserId(row.get("user_id")?), until);
+                locks.insert(row.get("subject")?, until);
             }
         }
-        Ok(locked)
+        Ok(locks)
     }
 
     /// Deletes counts that have not changed, and locks that ended, since `before`: at most
@@ -230,14 +225,16 @@ async fn lock_count(tx: &mut Tx, subject: &Subject) -> Result<Option<Count>, DbE
     count(&tx.query(select).bind(key.as_str()).fetch_one().await?).map(Some)
 }
 
-/// Whether there may be a row for `subject`, which has none. Strangers and accounts always have
-/// room: every attempt at them must be counted.
+/// Whether there may be a row for `subject`, which has none. There is always room for strangers:
+/// every attempt of theirs must be counted.
 async fn has_room(tx: &mut Tx, subject: &Subject, devices_max: i64) -> Result<bool, DbError> {
     let Subject::Device { user_id, .. } = subject else { return Ok(true) };
     // So that devices of one user that come at once see one another.
     lock_user(tx, *user_id).await?;
-    let select = sql!("SELECT COUNT(*) AS total FROM lockouts WHERE user_id = ? AND subject <> ?");
-    let query = tx.query(select).bind(user_id.0).bind(Subject::Account(*user_id).key());
+    let select = sql!(
+        "SELECT COUNT(*) AS total FROM lockouts WHERE user_id = ? AND subject LIKE 'device:%'"
+    );
+    let query = tx.query(select).bind(user_id.0);
     Ok(query.fetch_one().await?.get::<i64, _>("total")? < devices_max)
 }
 

@@ -13,7 +13,7 @@ use super::{
     users::{COLUMNS, lock_user, user},
 };
 use crate::model::{
-    EventType, NewEvent, Role, Roles, User, UserChanges, UserId, email_key, username_key,
+    EventType, NewEvent, Role, Roles, Subject, User, UserChanges, UserId, email_key, username_key,
 };
 
 /// Who does something, from where and when.
@@ -27,6 +27,21 @@ pub struct Actor<'a> {
     pub now: Timestamp,
 }
 
+/// A password that replaces another.
+#[derive(Clone, Copy, Debug)]
+pub struct PasswordChange<'a> {
+    /// Whose.
+    pub user_id: UserId,
+    /// The hash that it must still have.
+    pub old_hash: &'a str,
+    /// The hash from now on.
+    pub new_hash: &'a str,
+    /// Which sessions end.
+    pub ending: EndedSessions<'a>,
+    /// Strangers to the account, by each of its names, where its locks are lifted.
+    pub unlocking: Option<&'a [Subject]>,
+}
+
 /// What became of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserChange<T> {
@@ -38,6 +53,8 @@ pub enum UserChange<T> {
     LastAdmin,
     /// Neither username nor address would be left.
     Nameless,
+    /// The password is no longer the one that was to be replaced.
+    OtherPassword,
 }
 
 impl Actor<'_> {
@@ -91,7 +108,8 @@ impl Store {
     }
 
     /// Changes an account. A change of roles ends the access tokens that carry the old ones, the
-    /// last of which may live until `tokens_until`; disabling ends all sessions.
+    /// last of which may live until `tokens_until`; disabling ends all sessions, and a new password
+    /// those that it says.
     ///
     /// # Errors
     /// A unique violation where another account has the new username or address.
@@ -99,6 +117,7 @@ impl Store {
         &self,
         id: UserId,
         changes: &UserChanges,
+        password: Option<&PasswordChange<'_>>,
         actor: &Actor<'_>,
         tokens_until: Timestamp,
     ) -> Result<UserChange<User>, DbError> {
@@ -114,8 +133,15 @@ impl Store {
             if is_active_admin(&old) && !is_active_admin(&new) && is_only_admin(tx, id).await? {
                 return Ok(UserChange::LastAdmin);
             }
+            let mut events = Vec::new();
+            if let Some(password) = password {
+                match self.replace_hash(tx, password, actor).await? {
+                    Some(password_events) => events = password_events,
+                    None => return Ok(UserChange::OtherPassword),
+                }
+            }
             write_user(tx, &new).await?;
-            let events = self.events_of_change(tx, &old, &new, actor, tokens_until).await?;
+            events.extend(self.events_of_change(tx, &old, &new, actor, tokens_until).await?);
             self.append_events(tx, actor.now, &events).await?;
             Ok(UserChange::Done(new))
         })
@@ -179,35 +205,51 @@ impl Store {
         })
     }
 
-    /// Replaces a password's hash that is still `old_hash`, and ends all sessions but `current`.
-    /// `false` where it has changed meanwhile.
+    /// Replaces a password; `false` where it has changed meanwhile.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn change_password(
         &self,
-        id: UserId,
-        old_hash: &str,
-        new_hash: &str,
-        current: EndedSessions<'_>,
+        change: &PasswordChange<'_>,
         actor: &Actor<'_>,
     ) -> Result<bool, DbError> {
         transaction!(self.db, |tx| {
-            let update = sql!(
-                "UPDATE users SET password_hash = ?, updated_at = ? \
-                 WHERE id = ? AND password_hash = ?"
-            );
-            let query = tx.query(update).bind(new_hash).bind(actor.now.micros());
-            if query.bind(id.0).bind(old_hash).execute().await? == 0 {
+            let Some(events) = self.replace_hash(tx, change, actor).await? else {
                 return Ok(false);
-            }
-            let ending =
-                EndingSessions { which: current, ..actor.ending_all(id, "password changed") };
-            let mut events = vec![actor.event(EventType::PasswordChanged, id)];
-            events.extend(end_sessions(tx, &ending).await?);
+            };
             self.append_events(tx, actor.now, &events).await?;
             Ok(true)
         })
+    }
+
+    /// Replaces a password, and gives the events of it; `None` where it is another than expected,
+    /// and nothing was written.
+    async fn replace_hash(
+        &self,
+        tx: &mut Tx,
+        change: &PasswordChange<'_>,
+        actor: &Actor<'_>,
+    ) -> Result<Option<Vec<NewEvent>>, DbError> {
+        let id = change.user_id;
+        let update = sql!(
+            "UPDATE users SET password_hash = ?, password_changes = password_changes + 1, \
+             updated_at = ? WHERE id = ? AND password_hash = ?"
+        );
+        let query = tx.query(update).bind(change.new_hash).bind(actor.now.micros());
+        if query.bind(id.0).bind(change.old_hash).execute().await? == 0 {
+            return Ok(None);
+        }
+        let all = actor.ending_all(id, "password changed");
+        let ending = EndingSessions { which: change.ending, ..all };
+        let mut events = vec![actor.event(EventType::PasswordChanged, id)];
+        events.extend(end_sessions(tx, &ending).await?);
+        if let Some(strangers) = change.unlocking
+            && self.clear_lockout(tx, id, strangers, actor.now).await? > 0
+        {
+            events.push(actor.event(EventType::AccountUnlocked, id));
+        }
+        Ok(Some(events))
     }
 }
 

@@ -19,9 +19,9 @@ use service_kit::db::{Db, Migrations};
 
 pub use imports::{ExistingAccount, IMPORT_ROWS_MAX, ImportedRow};
 pub use lockouts::Change;
-pub use managing::{Actor, UserChange};
+pub use managing::{Actor, PasswordChange, UserChange};
 pub use password_resets::{
-    Answered, Guess, NewResetCode, PasswordReset, ResetCode, ResetRequest, Salt, Tag,
+    Answered, Guess, NewGuess, NewResetCode, PasswordReset, ResetCode, ResetRequest, Salt, Tag,
 };
 pub use sessions::{EndedSessions, EndingSessions};
 pub use signing_keys::{KeyChanges, SigningKeyRow};
@@ -36,6 +36,9 @@ pub const MIGRATIONS: Migrations = service_kit::migrations!("auth":
     4 "0004_mail_and_password_resets",
     5 "0005_signing_key_states",
     6 "0006_lockouts",
+    7 "0007_lockouts_by_identifier",
+    8 "0008_password_changes",
+    9 "0009_guesses_by_asker",
 );
 
 /// The tables of auth-service. Cheap to clone.

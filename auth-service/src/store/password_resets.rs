@@ -12,7 +12,7 @@ use super::{
     sessions::end_sessions,
     throttles::{Throttle, hit},
 };
-use crate::model::{EventType, NewEvent, UserId};
+use crate::model::{ClientInfo, EventType, NewEvent, Subject, UserId};
 
 /// How often something is counted while others begin to count the same.
 const TRIES_MAX: usize = 3;
@@ -29,8 +29,8 @@ pub struct ResetRequest {
     pub id: i64,
     /// The key of the address that was typed.
     pub email_key: String,
-    /// From where.
-    pub client_address: String,
+    /// By whom; what it says it is was not kept.
+    pub client: ClientInfo,
     /// When.
     pub requested_at: Timestamp,
 }
@@ -40,6 +40,8 @@ pub struct ResetRequest {
 pub struct NewResetCode<'a> {
     /// Of the address.
     pub account_key: Tag,
+    /// Of the client that asked for it; `None` where that is not known.
+    pub asker_key: Option<Tag>,
     /// Whose password it resets, and the mail that brings it; `None` where there is nobody to
     /// be mailed.
     pub recipient: Option<(UserId, &'a SealedMail)>,
@@ -75,6 +77,21 @@ pub struct ResetCode {
     pub code_hash: Tag,
 }
 
+/// A guess at the code of an address.
+#[derive(Clone, Debug)]
+pub struct NewGuess {
+    /// Of the address.
+    pub account_key: Tag,
+    /// Of the client that guesses; `None` where that is not known.
+    pub client_key: Option<Tag>,
+    /// How many may be made by the client that asked for the code, and by all others.
+    pub attempts_max: u16,
+    /// What else limits it.
+    pub throttle: Option<Throttle>,
+    /// The time.
+    pub now: Timestamp,
+}
+
 /// What a guess may be compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Guess {
@@ -95,6 +112,8 @@ pub struct PasswordReset<'a> {
     pub code_hash: Tag,
     /// A PHC string.
     pub password_hash: &'a str,
+    /// To the account, by each of its names: unlocked by it.
+    pub strangers: &'a [Subject],
     /// Whose it is, from where, and when.
     pub ending: EndingSessions<'a>,
 }
@@ -137,6 +156,15 @@ impl Store {
         insert().await
     }
 
+    /// Whether as many requests as `count` wait.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn are_reset_requests_waiting(&self, count: i64) -> Result<bool, DbError> {
+        let select = sql!("SELECT id FROM password_reset_requests ORDER BY id LIMIT 1 OFFSET ?");
+        Ok(self.db.read(select).bind(count - 1).fetch_optional().await?.is_some())
+    }
+
     /// Requests that wait, oldest first, at most `limit`.
     ///
     /// # Errors
@@ -152,7 +180,10 @@ impl Store {
             Ok(ResetRequest {
                 id: row.get("id")?,
                 email_key: row.get("email_key")?,
-                client_address: row.get("client_address")?,
+                client: ClientInfo {
+                    address: row.get("client_address")?,
+                    user_agent: String::new(),
+                },
                 requested_at: Timestamp::from_micros(row.get("requested_at")?),
             })
         });
@@ -190,7 +221,7 @@ impl Store {
             tx.query(delete).bind(request.id).execute().await?;
             if user_id.is_some() {
                 let event = NewEvent {
-                    client_address: request.client_address.clone(),
+                    client_address: request.client.address.clone(),
                     ..NewEvent::new(EventType::PasswordResetRequested, user_id)
                 };
                 self.append_events(tx, code.now, &[event]).await?;
@@ -199,32 +230,34 @@ impl Store {
         })
     }
 
-    /// Counts a guess at the code of an address, and gives what it is to be compared with: the
-    /// live code, unless there were `attempts_max` guesses before. An unknown address costs the
-    /// same.
+    /// Counts a guess, and gives what it is to be compared with: the live code, unless there were
+    /// too many guesses before. An unknown address costs the same.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn count_reset_guess(
-        &self,
-        account_key: &Tag,
-        attempts_max: u16,
-        throttles: &[Throttle],
-        now: Timestamp,
-    ) -> Result<Guess, DbError> {
+    pub async fn count_reset_guess(&self, guess: &NewGuess) -> Result<Guess, DbError> {
+        let NewGuess { account_key, client_key, attempts_max, throttle, now } = guess;
         let count = async || {
             transaction!(self.db, |tx| {
-                for throttle in throttles {
-                    if let Some(until) = hit(tx, throttle, now).await? {
-                        return Ok(Guess::Throttled(until));
-                    }
+                if let Some(throttle) = throttle
+                    && let Some(until) = hit(tx, throttle, *now).await?
+                {
+                    return Ok(Guess::Throttled(until));
                 }
+                // Of the asker and of all others. An unknown client is none that has asked: NULL
+                // equals nothing.
                 let count = sql!(
-                    "UPDATE password_resets SET attempts = attempts + 1 \
-                         WHERE account_key = ? AND attempts < ? AND expires_at > ?"
+                    "UPDATE password_resets SET \
+                         asker_attempts = \
+                         CASE WHEN asker_key = ? THEN asker_attempts + 1 ELSE asker_attempts END, \
+                         attempts = CASE WHEN asker_key = ? THEN attempts ELSE attempts + 1 END \
+                         WHERE account_key = ? AND expires_at > ? \
+                         AND CASE WHEN asker_key = ? THEN asker_attempts ELSE attempts END < ?"
                 );
-                let query = tx.query(count).bind(account_key.as_slice());
-                let query = query.bind(i64::from(attempts_max)).bind(now.micros());
+                let client_key = client_key.as_ref().map(Tag::as_slice);
+                let query = tx.query(count).bind(client_key).bind(client_key);
+                let query = query.bind(account_key.as_slice()).bind(now.micros());
+                let query = query.bind(client_key).bind(i64::from(*attempts_max));
                 let counted = query.execute().await?;
                 let select = sql!(
                     "SELECT user_id, salt, code_hash FROM password_resets WHERE account_key = ?"
@@ -263,7 +296,10 @@ impl Store {
             if query.execute().await? == 0 {
                 return Ok(false);
             }
-            let set = sql!("UPDATE users SET password_hash = ?, updated_at = ? WHERE id = ?");
+            let set = sql!(
+                "UPDATE users SET password_hash = ?, password_changes = password_changes + 1, \
+                     updated_at = ? WHERE id = ?"
+            );
             let query = tx.query(set).bind(reset.password_hash);
             query.bind(now.micros()).bind(user_id.0).execute().await?;
             let mut events = vec![NewEvent {
@@ -272,7 +308,7 @@ impl Store {
                 ..NewEvent::new(EventType::PasswordReset, Some(user_id))
             }];
             events.extend(end_sessions(tx, &reset.ending).await?);
-            if self.clear_lockout(tx, user_id, now).await? > 0 {
+            if self.clear_lockout(tx, user_id, reset.strangers, now).await? > 0 {
                 events.push(NewEvent {
                     client_address: reset.ending.client_address.to_owned(),
                     ..NewEvent::new(EventType::AccountUnlocked, Some(user_id))
@@ -350,17 +386,18 @@ async fn put_code(
     user_id: Option<UserId>,
 ) -> Result<(), DbError> {
     let update = sql!(
-        "UPDATE password_resets SET user_id = ?, salt = ?, code_hash = ?, expires_at = ?, \
-         attempts = 0 WHERE account_key = ?"
+        "UPDATE password_resets SET user_id = ?, asker_key = ?, salt = ?, code_hash = ?, \
+         expires_at = ?, attempts = 0, asker_attempts = 0 WHERE account_key = ?"
     );
     let insert = sql!(
-        "INSERT INTO password_resets (user_id, salt, code_hash, expires_at, account_key, attempts) \
-         VALUES (?, ?, ?, ?, ?, 0)"
+        "INSERT INTO password_resets (user_id, asker_key, salt, code_hash, expires_at, \
+         account_key, attempts) VALUES (?, ?, ?, ?, ?, ?, 0)"
     );
     for statement in [update, insert] {
         let written = tx
             .query(statement)
             .bind(user_id.map(|id| id.0))
+            .bind(code.asker_key.as_ref().map(Tag::as_slice))
             .bind(code.salt.as_slice())
             .bind(code.code_hash.as_slice())
             .bind(code.expires_at.micros())

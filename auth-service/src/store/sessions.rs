@@ -9,11 +9,20 @@ use service_kit::{
     sql, transaction,
 };
 
-use super::{Store, users::lock_user};
+use super::{
+    Store,
+    users::{self, lock_user, user},
+};
 use crate::model::{ClientInfo, EventType, NewEvent, Session, User, UserId};
 
+/// To be written.
 const COLUMNS: &str = "id, user_id, counter, created_at, last_used_at, idle_expires_at, \
                        expires_at, access_expires_at, client_address, user_agent";
+
+/// To be read, also beside a user.
+const SELECTED: &str = "sessions.id AS session_id, user_id, counter, \
+                        sessions.created_at AS begun_at, last_used_at, idle_expires_at, \
+                        expires_at, access_expires_at, client_address, user_agent";
 
 /// Which sessions of a user are to be ended.
 #[derive(Clone, Copy, Debug)]
@@ -109,11 +118,15 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn session(&self, session_id: &str) -> Result<Option<(Session, User)>, DbError> {
-        let select = sql!("SELECT ", COLUMNS, " FROM sessions WHERE id = ?");
+        let select = sql!(
+            "SELECT ",
+            SELECTED,
+            ", ",
+            users::COLUMNS,
+            " FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = ?"
+        );
         let row = self.db.read(select).bind(session_id).fetch_optional().await?;
-        let Some(session) = row.map(|row| session(&row)).transpose()? else { return Ok(None) };
-        // Gone together, if a deletion comes between.
-        Ok(self.user(session.user_id).await?.map(|user| (session, user)))
+        row.map(|row| Ok((session(&row)?, user(&row)?))).transpose()
     }
 
     /// The sessions of a user that have not expired, the latest used first.
@@ -123,7 +136,7 @@ impl Store {
     pub async fn sessions(&self, user_id: UserId, now: Timestamp) -> Result<Vec<Session>, DbError> {
         let select = sql!(
             "SELECT ",
-            COLUMNS,
+            SELECTED,
             " FROM sessions WHERE user_id = ? AND idle_expires_at > ? \
              ORDER BY last_used_at DESC, id DESC LIMIT 1000"
         );
@@ -265,10 +278,10 @@ pub(super) async fn end_sessions(
 fn session(row: &Row) -> Result<Session, DbError> {
     let time = |column: &str| row.get::<i64, _>(column).map(Timestamp::from_micros);
     Ok(Session {
-        id: row.get("id")?,
+        id: row.get("session_id")?,
         user_id: UserId(row.get("user_id")?),
         counter: row.get::<i64, _>("counter")?.cast_unsigned(),
-        created_at: time("created_at")?,
+        created_at: time("begun_at")?,
         last_used_at: time("last_used_at")?,
         idle_expires_at: time("idle_expires_at")?,
         expires_at: time("expires_at")?,

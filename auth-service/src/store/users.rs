@@ -11,8 +11,9 @@ use service_kit::{
 use super::Store;
 use crate::model::{Email, EventType, Identifier, Name, NewEvent, Roles, User, UserId, Username};
 
-pub(super) const COLUMNS: &str =
-    "id, username, email, name, password_hash, roles, disabled, created_at, updated_at";
+/// Of a user, also beside another table.
+pub(super) const COLUMNS: &str = "users.id, username, email, name, password_hash, roles, disabled, \
+                                  password_changes, users.created_at, updated_at";
 
 /// Ten placeholders.
 const TEN: &str = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?";
@@ -98,6 +99,7 @@ impl Store {
             roles: new.roles,
             disabled: false,
             locked_until: None,
+            password_changes: 0,
             created_at: new.created_at,
             updated_at: new.created_at,
         })
@@ -221,6 +223,7 @@ pub(super) fn user(row: &Row) -> Result<User, DbError> {
         roles: Roles::from_bits(row.get("roles")?).ok_or(DbError::Corrupt("users.roles"))?,
         disabled: row.get("disabled")?,
         locked_until: None,
+        password_changes: row.get("password_changes")?,
         created_at: Timestamp::from_micros(row.get("created_at")?),
         updated_at: Timestamp::from_micros(row.get("updated_at")?),
     })

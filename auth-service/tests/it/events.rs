@@ -3,8 +3,8 @@
 use proto::auth::v1::{
     EventType, ListEventsRequest, ListEventsResponse, LogoutRequest, WatchEventsRequest,
 };
-use service_kit::on_each_database;
-use tonic::Code;
+use service_kit::{on_each_database, sql};
+use tonic::{Code, Status};
 
 use crate::service::{PASSWORD, SERVICE_TOKEN, Service, by, refusal, violations};
 
@@ -91,5 +91,29 @@ on_each_database! {
         assert_eq!((second.events[0].user_id, second.sequence), (2, 2));
         let again = watch(1).await.message().await.expect("a message").expect("a message");
         assert_eq!(again.events, second.events);
+    }
+
+    async fn a_watcher_that_missed_events_is_told_so(database) {
+        let service = Service::start(&database).await;
+        for name in ["ann", "bob", "cid", "dan"] {
+            service.register(name, "").await.expect("registered");
+        }
+        let db = database.connect().await;
+        db.write(sql!("DELETE FROM events WHERE sequence <= 2")).execute().await.expect("deleted");
+        let watch = async |after_sequence| {
+            let request = by(SERVICE_TOKEN, WatchEventsRequest { after_sequence });
+            let mut stream = service.events().watch_events(request).await?.into_inner();
+            let first = stream.message().await?.expect("a message").events;
+            Ok::<_, Status>(first.iter().map(|event| event.sequence).collect::<Vec<_>>())
+        };
+        assert_eq!(watch(0).await.expect("the oldest"), [3, 4]);
+        assert_eq!(watch(2).await.expect("nothing missed"), [3, 4]);
+        assert_eq!(watch(3).await.expect("nothing missed"), [4]);
+        for cursor in [1, 5, i64::MAX] {
+            let expected = (Code::OutOfRange, "EVENTS_EXPIRED".to_owned());
+            assert_eq!(refusal(watch(cursor).await), expected, "{cursor}");
+        }
+        let at_the_end = by(SERVICE_TOKEN, WatchEventsRequest { after_sequence: 4 });
+        service.events().watch_events(at_the_end).await.expect("a stream");
     }
 }

@@ -124,6 +124,14 @@ fn a_setting_that_makes_no_sense_is_named() {
             &[("SIGNING_KEY_ROTATION", "1h"), ("ACCESS_TOKEN_TTL", "2h")],
             "error: SIGNING_KEY_ROTATION: shorter than ACCESS_TOKEN_TTL",
         ),
+        (
+            &[("REFRESH_TOKEN_TTL", "14m")],
+            "error: REFRESH_TOKEN_TTL: shorter than ACCESS_TOKEN_TTL",
+        ),
+        (
+            &[("REFRESH_TOKEN_TTL", "1h"), ("ACCESS_TOKEN_TTL", "61m")],
+            "error: REFRESH_TOKEN_TTL: shorter than ACCESS_TOKEN_TTL",
+        ),
     ] {
         let output = program(&folder).envs(variables.iter().copied()).output().expect("it starts");
         let (_, error) = told(&output);

@@ -9,7 +9,8 @@ use std::{
 use auth_service::Config;
 use futures_util::future::join_all;
 use proto::auth::v1::{
-    LoginRequest, LoginResponse, RegisterRequest, auth_service_client::AuthServiceClient,
+    ChangePasswordRequest, GetUserRequest, LoginRequest, LoginResponse, RegisterRequest,
+    UnlockUserRequest, auth_service_client::AuthServiceClient,
 };
 use service_kit::{
     on_each_database,
@@ -18,7 +19,7 @@ use service_kit::{
 };
 use tonic::{Code, Request, Status};
 
-use crate::service::{PASSWORD, Service, config, refusal};
+use crate::service::{PASSWORD, Service, by, config, refusal};
 
 const WRONG: &str = "wrong password";
 const THRESHOLD: usize = 5;
@@ -103,17 +104,43 @@ on_each_database! {
         }
     }
 
-    async fn a_username_and_an_address_of_one_account_share_a_count(database) {
+    async fn a_lock_does_not_tell_which_identifiers_belong_to_one_account(database) {
         let service = Service::start(&database).await;
         service.register("ann", "ann@example.com").await.expect("registered");
-        for identifier in ["ann", "ann@example.com", "ANN", "Ann@Example.COM", "ann"] {
+        for identifier in ["ann", "ANN", "\u{ff41}nn", "Ann", "ann"] {
             assert_eq!(guess(&service, identifier).await, invalid());
         }
-        for identifier in ["ann", "ann@example.com"] {
-            assert_eq!(guess(&service, identifier).await, locked());
+        assert_eq!(guess(&service, "ann").await, locked());
+        for identifier in ["ann@example.com", "Ann@Example.COM", "nobody@example.com"] {
+            assert_eq!(guess(&service, identifier).await, invalid(), "{identifier}");
         }
+        service.login("ann@example.com", PASSWORD).await.expect("counted by itself");
+        assert_eq!(guess(&service, "ann").await, locked(), "and unlocks nothing else");
         service.register("bob", "").await.expect("registered");
         service.login("bob", PASSWORD).await.expect("another account is not concerned");
+    }
+
+    async fn an_administrator_sees_and_lifts_the_locks_of_every_name(database) {
+        let service = Service::start(&database).await;
+        // Before there is such an account, too.
+        lock(&service, "ann").await;
+        let ann = service.register("ann", "ann@example.com").await.expect("registered").id;
+        service.clock.advance(Duration::from_mins(1));
+        lock(&service, "ann@example.com").await;
+        let root = service.register("root", "").await.expect("registered").id;
+        service.make_admin(&database, root).await;
+        let token = service.login("root", PASSWORD).await.expect("signed in").access_token;
+        let request = by(&token, GetUserRequest { user_id: ann });
+        let shown = service.users().get_user(request).await.expect("shown").into_inner();
+        let locked_until = shown.user.expect("a user").locked_until.expect("locked");
+        let expected = (service.clock.clock().now() + LOCK).seconds();
+        assert_eq!(locked_until.seconds, expected, "the later of the two");
+        let request = by(&token, UnlockUserRequest { user_id: ann });
+        let unlocked = service.users().unlock_user(request).await.expect("unlocked").into_inner();
+        assert_eq!(unlocked.user.expect("a user").locked_until, None);
+        for identifier in ["ann", "ann@example.com"] {
+            service.login(identifier, PASSWORD).await.expect("unlocked");
+        }
     }
 
     async fn a_success_clears_the_count(database) {
@@ -318,6 +345,32 @@ on_each_database! {
         service.login("ann", PASSWORD).await.expect("and so have strangers");
         service.clock.advance(LOCK);
         login_from_device(&service, PASSWORD, &token).await.expect("the lock has ended");
+    }
+
+    async fn a_new_password_makes_strangers_of_all_devices_but_the_one_that_set_it(database) {
+        const NEW_PASSWORD: &str = "correct horse battery staple";
+        let service = Service::start(&database).await;
+        service.register("ann", "").await.expect("registered");
+        let first = login_from_device(&service, PASSWORD, "").await.expect("signed in");
+        let other = login_from_device(&service, PASSWORD, "").await.expect("signed in");
+        lock(&service, "ann").await;
+        for device in [&first, &other] {
+            let again = login_from_device(&service, PASSWORD, &device.device_token).await;
+            again.expect("known until now");
+        }
+        let request = ChangePasswordRequest {
+            current_password: PASSWORD.to_owned(),
+            new_password: NEW_PASSWORD.to_owned(),
+        };
+        let request = by(&first.tokens.expect("tokens").access_token, request);
+        let changed = service.auth().change_password(request).await.expect("changed").into_inner();
+        for token in [&first.device_token, &other.device_token] {
+            let refused = login_from_device(&service, NEW_PASSWORD, token).await;
+            assert_eq!(refusal(refused), locked());
+        }
+        let again = login_from_device(&service, NEW_PASSWORD, &changed.device_token).await;
+        let token = again.expect("known").device_token;
+        login_from_device(&service, NEW_PASSWORD, &token).await.expect("and stays so");
     }
 
     async fn a_device_token_that_is_not_good_is_none(database) {

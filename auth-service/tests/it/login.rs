@@ -1,7 +1,7 @@
 //! Login.
 
 use proto::auth::v1::LoginRequest;
-use service_kit::on_each_database;
+use service_kit::{on_each_database, sql};
 use tonic::Code;
 
 use crate::service::{PASSWORD, Service, refusal, violations};
@@ -30,6 +30,18 @@ on_each_database! {
             ("no such name ever", PASSWORD),
         ] {
             assert_eq!(refusal(service.login(identifier, password).await), expected);
+        }
+    }
+
+    async fn a_damaged_hash_is_a_wrong_password(database) {
+        let service = Service::start(&database).await;
+        service.register("ann", "ann@example.com").await.expect("registered");
+        let db = database.connect().await;
+        for damaged in ["", "nonsense", "$argon2id$v=19$m=8,t=1,p=1$c2FsdA", "pbkdf2:sha256:9$x$y"] {
+            let update = sql!("UPDATE users SET password_hash = ?");
+            db.write(update).bind(damaged).execute().await.expect("updated");
+            let expected = (Code::Unauthenticated, "INVALID_CREDENTIALS".to_owned());
+            assert_eq!(refusal(service.login("ann", PASSWORD).await), expected, "{damaged}");
         }
     }
 

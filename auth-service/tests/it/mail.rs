@@ -260,7 +260,10 @@ impl Process {
             ..Default::default()
         };
         auth.register(request).await.expect("registered");
-        let request = RequestPasswordResetRequest { email: ANN.to_owned() };
+        let request = RequestPasswordResetRequest {
+            email: ANN.to_owned(),
+            ..RequestPasswordResetRequest::default()
+        };
         auth.request_password_reset(request).await.expect("taken");
     }
 }

@@ -2,7 +2,9 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that lacks something fails")]
 
 mod accounts;
+mod event_types;
 mod events;
+mod housekeeping;
 mod keys_command;
 mod lifecycle;
 mod lockout;
@@ -10,11 +12,16 @@ mod login;
 mod mail;
 mod password_reset;
 mod passwords;
+mod program;
 mod refresh;
+mod relay;
+mod replicas;
 mod revocations;
 mod service;
 mod sessions;
 mod signing_keys;
 mod smtp;
+mod user_command;
 mod users;
 mod validate_token;
+mod verifier;

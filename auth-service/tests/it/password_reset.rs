@@ -1,7 +1,7 @@
 //! RequestPasswordReset and ResetPassword.
 
 use proto::auth::v1::{
-    RequestPasswordResetRequest, RequestPasswordResetResponse, ResetPasswordRequest,
+    LoginRequest, RequestPasswordResetRequest, RequestPasswordResetResponse, ResetPasswordRequest,
     ValidateTokenRequest,
 };
 use service_kit::{
@@ -37,7 +37,10 @@ impl Service {
     }
 
     pub async fn ask_for_code(&self, email: &str) -> Result<RequestPasswordResetResponse, Status> {
-        let request = RequestPasswordResetRequest { email: email.to_owned() };
+        let request = RequestPasswordResetRequest {
+            email: email.to_owned(),
+            ..RequestPasswordResetRequest::default()
+        };
         Ok(self.auth().request_password_reset(request).await?.into_inner())
     }
 
@@ -105,6 +108,28 @@ on_each_database! {
         assert_eq!(wrong("nobody@example.com").await, wrong(ANN).await);
         service.ask_for_code("bob@example.com").await.expect("taken");
         assert_eq!(server.next().await.to, "bob@example.com", "and none to nobody");
+    }
+
+    async fn a_known_device_gets_a_code_when_strangers_have_asked_for_too_many(database) {
+        let mut server = MailServer::start().await;
+        let service = Service::start_mailing(&database, &server).await;
+        service.register("ann", ANN).await.expect("registered");
+        let request = LoginRequest {
+            identifier: "ann".to_owned(),
+            password: PASSWORD.to_owned(),
+            ..LoginRequest::default()
+        };
+        let device_token =
+            service.auth().login(request).await.expect("signed in").into_inner().device_token;
+        for _ in 0..5 {
+            service.ask_for_code(ANN).await.expect("taken");
+            server.next().await;
+        }
+        let throttled = (Code::ResourceExhausted, "TOO_MANY_REQUESTS".to_owned());
+        assert_eq!(refusal(service.ask_for_code(ANN).await), throttled);
+        let request = RequestPasswordResetRequest { email: ANN.to_owned(), device_token };
+        service.auth().request_password_reset(request).await.expect("taken");
+        service.reset_password(ANN, &server.next().await.code()).await.expect("reset");
     }
 
     async fn only_the_newest_code_works_and_wrong_ones_use_it_up(database) {

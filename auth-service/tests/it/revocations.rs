@@ -146,6 +146,7 @@ on_each_database! {
         let request = UpdateUserRequest {
             user: Some(User { id: 2, roles, ..Default::default() }),
             update_mask: Some(prost_types::FieldMask { paths: vec!["roles".to_owned()] }),
+            ..Default::default()
         };
         service.users().update_user(by(&root, request)).await.expect("changed");
         assert_eq!(refused_by(&verifier, &old.access_token).await, Refusal::Revoked);

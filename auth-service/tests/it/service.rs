@@ -1,17 +1,13 @@
 //! A running auth-service of a test's own.
 
-use std::time::Duration;
-
-use auth_service::{Config, LockoutSettings, PasswordResetSettings, PasswordSettings, serve};
+use auth_service::{Config, PasswordSettings, serve};
 use proto::auth::v1::{
     LoginRequest, RefreshTokenRequest, RegisterRequest, Tokens, User, ValidateTokenRequest,
     auth_service_client::AuthServiceClient, event_service_client::EventServiceClient,
     user_service_client::UserServiceClient,
 };
 use service_kit::{
-    Entropy, Shutdown, StartError,
-    client::TrustedProxies,
-    mail,
+    Shutdown, StartError,
     rejection::Rejection,
     secret::SecretKey,
     sql,
@@ -34,44 +30,14 @@ pub struct Service {
 /// The settings of a test: cheap hashes, a clock that stands still.
 pub fn config(database: &TestDatabase, clock: &ManualClock) -> Config {
     Config {
-        database: database.database_url(),
-        secret_key: SecretKey::from_bytes([7; 32]),
-        token_rules: auth_client::TokenRules {
-            issuer: "pavilion".to_owned(),
-            audience: "pavilion".to_owned(),
-        },
-        access_token_ttl: Duration::from_mins(15),
-        token_algorithm: auth_client::Algorithm::EdDsa,
-        signing_key_rotation: Duration::from_hours(90 * 24),
-        refresh_token_ttl: Duration::from_hours(30 * 24),
-        session_ttl_max: Duration::from_hours(365 * 24),
-        refresh_grace: Duration::from_secs(30),
-        event_retention: Duration::from_hours(365 * 24),
         service_tokens: SERVICE_TOKEN.parse().expect("a service token"),
-        trusted_proxies: TrustedProxies::default(),
-        password_chars_min: 8,
-        password_blocklist: None,
         passwords: PasswordSettings {
             argon2_memory_kib: 8,
             argon2_iterations: 1,
             argon2_parallelism: 1,
         },
-        lockout: LockoutSettings {
-            lockout_threshold: 5,
-            lockout_duration: Duration::from_mins(15),
-            address_failures_max: 100,
-        },
-        password_reset: PasswordResetSettings {
-            otp_ttl: Duration::from_mins(10),
-            otp_max_attempts: 5,
-            reset_requests_max: 5,
-        },
-        mail: mail::Settings {
-            smtp_url: None,
-            mail_from: "no-reply@localhost".parse().expect("a mailbox"),
-        },
         clock: clock.clock(),
-        entropy: Entropy::system(),
+        ..Config::with_defaults(database.database_url(), SecretKey::from_bytes([7; 32]))
     }
 }
 

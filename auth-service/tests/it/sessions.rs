@@ -1,7 +1,7 @@
 //! Logout, LogoutAll, ChangePassword, ListSessions, RevokeSession.
 
 use proto::auth::v1::{
-    ChangePasswordRequest, ListSessionsRequest, LogoutAllRequest, LogoutRequest,
+    ChangePasswordRequest, ListSessionsRequest, LoginRequest, LogoutAllRequest, LogoutRequest,
     RevokeSessionRequest, Session,
 };
 use service_kit::on_each_database;
@@ -37,12 +37,54 @@ on_each_database! {
         let service = Service::start(&database).await;
         service.register("ann", "").await.expect("registered");
         let tokens = service.login("ann", PASSWORD).await.expect("signed in");
-        let request = || LogoutRequest { refresh_token: tokens.refresh_token.clone() };
+        let request = || LogoutRequest {
+            refresh_token: tokens.refresh_token.clone(),
+            ..Default::default()
+        };
         service.auth().logout(request()).await.expect("signed out");
         assert!(!service.is_active(&tokens.access_token).await);
         assert_eq!(refusal(service.auth().logout(request()).await).1, "REFRESH_TOKEN_INVALID");
         let nobody = service.auth().logout(LogoutRequest::default()).await;
         assert_eq!(refusal(nobody), (Code::Unauthenticated, "TOKEN_MISSING".to_owned()));
+    }
+
+    async fn a_logout_token_ends_its_session_and_does_nothing_else(database) {
+        let service = Service::start(&database).await;
+        service.register("ann", "").await.expect("registered");
+        let login = async || {
+            let (identifier, password) = ("ann".to_owned(), PASSWORD.to_owned());
+            let request = LoginRequest { identifier, password, ..Default::default() };
+            service.auth().login(request).await.expect("signed in").into_inner()
+        };
+        let (one, two) = (login().await, login().await);
+        let access_token = one.tokens.expect("tokens").access_token;
+        let logout = |logout_token: &str| LogoutRequest {
+            logout_token: logout_token.to_owned(),
+            ..Default::default()
+        };
+
+        let refused = service.refresh(&one.logout_token).await;
+        assert_eq!(refusal(refused).1, "REFRESH_TOKEN_INVALID");
+        assert!(!service.is_active(&one.logout_token).await);
+        let swapped = LogoutRequest {
+            refresh_token: one.logout_token.clone(),
+            ..Default::default()
+        };
+        let refused = service.auth().logout(swapped).await;
+        assert_eq!(refusal(refused).1, "REFRESH_TOKEN_INVALID");
+        assert!(service.is_active(&access_token).await, "nothing has happened yet");
+
+        let invalid = (Code::Unauthenticated, "LOGOUT_TOKEN_INVALID".to_owned());
+        let tampered = format!("{}A", one.logout_token);
+        for bad in [&*tampered, "a.b", ".", &"x".repeat(300)] {
+            let refused = service.auth().logout(logout(bad)).await;
+            assert_eq!(refusal(refused), invalid, "{bad}");
+        }
+        service.auth().logout(logout(&one.logout_token)).await.expect("signed out");
+        assert!(!service.is_active(&access_token).await);
+        assert!(service.is_active(&two.tokens.expect("tokens").access_token).await);
+        let again = service.auth().logout(logout(&one.logout_token)).await;
+        assert_eq!(refusal(again), invalid);
     }
 
     async fn logout_all_ends_every_session_of_the_user_and_of_nobody_else(database) {
@@ -112,5 +154,27 @@ on_each_database! {
         assert_eq!(refusal(service.users().revoke_session(again).await), not_found);
         let nothing = service.users().revoke_session(revoke(&here.access_token, "")).await;
         assert_eq!(violations(nothing), ["session_id: REQUIRED"]);
+    }
+
+    async fn sessions_of_nobody_are_not_found_and_of_others_not_shown(database) {
+        let service = Service::start(&database).await;
+        service.register("root", "").await.expect("registered");
+        service.register("ann", "").await.expect("registered");
+        service.make_admin(&database, 1).await;
+        let root = service.login("root", PASSWORD).await.expect("signed in").access_token;
+        let list = async |token: &str, user_id| {
+            let request = by(token, ListSessionsRequest { user_id });
+            let listed = service.users().list_sessions(request).await;
+            listed.map(|answer| answer.into_inner().sessions.len())
+        };
+        assert_eq!(list(&root, 2).await.expect("a list"), 0, "not signed in anywhere");
+        let not_found = (Code::NotFound, "USER_NOT_FOUND".to_owned());
+        assert_eq!(refusal(list(&root, 3).await), not_found);
+        let ann = service.login("ann", PASSWORD).await.expect("signed in").access_token;
+        for other in [1, 3] {
+            let refused = (Code::PermissionDenied, "NOT_OWNER".to_owned());
+            assert_eq!(refusal(list(&ann, other).await), refused);
+        }
+        assert_eq!(list(&root, 2).await.expect("a list"), 1);
     }
 }

@@ -52,7 +52,7 @@ fn verifier(service: &Service) -> Verifier {
 }
 
 /// Tries again until `found` is, or patience ends.
-async fn eventually(what: &str, mut found: impl AsyncFnMut() -> bool) {
+pub async fn eventually(what: &str, mut found: impl AsyncFnMut() -> bool) {
     let mut waited = Duration::ZERO;
     while !found().await {
         assert!(waited < PATIENCE, "{what}: not within {PATIENCE:?}");

@@ -12,7 +12,11 @@ use crate::service::{PASSWORD, SERVICE_TOKEN, Service, by, refusal, violations};
 fn update(token: &str, user: User, paths: &[&str]) -> tonic::Request<UpdateUserRequest> {
     let paths = paths.iter().map(|&path| path.to_owned()).collect();
     let update_mask = Some(prost_types::FieldMask { paths });
-    by(token, UpdateUserRequest { user: Some(user), update_mask })
+    by(token, UpdateUserRequest { user: Some(user), update_mask, ..Default::default() })
+}
+
+fn deletion(user_id: i64) -> DeleteUserRequest {
+    DeleteUserRequest { user_id, ..Default::default() }
 }
 
 async fn send(
@@ -106,7 +110,7 @@ on_each_database! {
         let all = batch(SERVICE_TOKEN, (1..=1000).rev().collect()).await.expect("all");
         assert!(all.iter().map(|user| user.user_id).eq(1..=60), "{all:?}");
 
-        service.users().delete_user(by(&root, DeleteUserRequest { user_id: 2 })).await.expect("gone");
+        service.users().delete_user(by(&root, deletion(2))).await.expect("gone");
         assert_eq!(batch(SERVICE_TOKEN, vec![2]).await.expect("none"), []);
 
         for too_many_or_odd in [(1..=1001).collect(), vec![1, 0]] {
@@ -218,7 +222,7 @@ on_each_database! {
         let disabled = User { id: 1, disabled: true, ..Default::default() };
         let disabling = update(&root, disabled, &["disabled"]);
         assert_eq!(refusal(send(&service, disabling).await), last);
-        let deletion = by(&root, DeleteUserRequest { user_id: 1 });
+        let deletion = by(&root, deletion(1));
         assert_eq!(refusal(service.users().delete_user(deletion).await), last);
         service.make_admin(&database, 2).await;
         send(&service, demotion()).await.expect("another one is left");
@@ -242,19 +246,97 @@ on_each_database! {
 
     async fn a_deleted_account_is_gone_and_its_tokens_with_it(database) {
         let (service, root, ann) = house(&database).await;
-        let by_other = by(&ann, DeleteUserRequest { user_id: 3 });
+        let by_other = by(&ann, deletion(3));
         let refused = refusal(service.users().delete_user(by_other).await);
         assert_eq!(refused, denied("NOT_OWNER"));
-        let nobody = service.users().delete_user(by(&ann, DeleteUserRequest { user_id: 0 })).await;
+        let nobody = service.users().delete_user(by(&ann, deletion(0))).await;
         assert_eq!(violations(nobody), ["user_id: REQUIRED"]);
-        let own = by(&ann, DeleteUserRequest { user_id: 2 });
+        let own = by(&ann, deletion(2));
         service.users().delete_user(own).await.expect("deleted");
         assert!(!service.is_active(&ann).await);
         assert_eq!(refusal(service.login("ann", PASSWORD).await).1, "INVALID_CREDENTIALS");
-        let again = by(&root, DeleteUserRequest { user_id: 2 });
+        let again = by(&root, deletion(2));
         let refused = refusal(service.users().delete_user(again).await);
         assert_eq!(refused, (Code::NotFound, "USER_NOT_FOUND".to_owned()));
         let reborn = service.register("ann", "ann@example.com").await.expect("the name is free");
         assert_eq!(reborn.id, 4, "an id is never used again");
+    }
+
+    async fn a_deletion_may_ask_for_the_password_of_the_caller(database) {
+        let (service, root, ann) = house(&database).await;
+        let delete = async |token: &str, user_id, password: &str| {
+            let current_password = password.to_owned();
+            let request = DeleteUserRequest { current_password, ..deletion(user_id) };
+            service.users().delete_user(by(token, request)).await
+        };
+        let wrong = (Code::Unauthenticated, "INVALID_CREDENTIALS".to_owned());
+        for user_id in [0, 2] {
+            assert_eq!(refusal(delete(&ann, user_id, "not the password").await), wrong);
+        }
+        assert!(service.is_active(&ann).await, "nothing has happened yet");
+        assert_eq!(refusal(delete(&ann, 3, PASSWORD).await), denied("NOT_OWNER"));
+        delete(&ann, 0, PASSWORD).await.expect("one's own");
+        assert!(!service.is_active(&ann).await);
+        delete(&root, 3, PASSWORD).await.expect("another's, with the password of the caller");
+    }
+
+    async fn guessing_at_the_password_of_a_deletion_is_stopped(database) {
+        let (service, _, ann) = house(&database).await;
+        let delete = async |password: &str| {
+            let current_password = password.to_owned();
+            let request = DeleteUserRequest { current_password, ..deletion(2) };
+            refusal(service.users().delete_user(by(&ann, request)).await).1
+        };
+        for _ in 0..5 {
+            assert_eq!(delete("not the password").await, "INVALID_CREDENTIALS");
+        }
+        assert_eq!(delete(PASSWORD).await, "ACCOUNT_LOCKED");
+    }
+
+    async fn a_deletion_as_administrator_takes_one(database) {
+        let (service, root, ann) = house(&database).await;
+        let delete = async |token: &str, user_id| {
+            let request = DeleteUserRequest { as_administrator: true, ..deletion(user_id) };
+            service.users().delete_user(by(token, request)).await
+        };
+        for user_id in [2, 3, 99] {
+            assert_eq!(refusal(delete(&ann, user_id).await), denied("ROLE_REQUIRED"));
+        }
+        delete(&root, 2).await.expect("deleted");
+    }
+
+    async fn names_and_password_change_together_or_not_at_all(database) {
+        let (service, root, ann) = house(&database).await;
+        let there = service.login("ann", PASSWORD).await.expect("signed in").access_token;
+        let new_password = "another password";
+        let change = async |token: &str, id, username: &str, current: &str, new: &str| {
+            let user = User { id, username: username.to_owned(), ..Default::default() };
+            let mut request = update(token, user, &["username"]);
+            current.clone_into(&mut request.get_mut().current_password);
+            new.clone_into(&mut request.get_mut().new_password);
+            send(&service, request).await
+        };
+        let refused = change(&ann, 2, "a b", "", "short").await;
+        let all = ["username: INVALID_FORMAT", "current_password: REQUIRED",
+            "new_password: TOO_SHORT"];
+        assert_eq!(violations(refused), all);
+        let own_name = change(&ann, 2, "annabel1", PASSWORD, "Annabel1").await;
+        assert_eq!(violations(own_name), ["new_password: BLOCKLISTED"]);
+        let refused = change(&ann, 2, "anna", "not the password", new_password).await;
+        let wrong = (Code::Unauthenticated, "INVALID_CREDENTIALS".to_owned());
+        assert_eq!(refusal(refused), wrong);
+        let taken = change(&ann, 2, "bob", PASSWORD, new_password).await;
+        assert_eq!(refusal(taken), (Code::AlreadyExists, "USERNAME_TAKEN".to_owned()));
+        let others = change(&root, 2, "anna", PASSWORD, new_password).await;
+        assert_eq!(refusal(others), denied("NOT_OWNER"), "an administrator neither");
+        service.login("ann", PASSWORD).await.expect("neither has changed");
+        assert!(service.is_active(&there).await);
+
+        let changed = change(&ann, 2, "anna", PASSWORD, new_password).await.expect("changed");
+        assert_eq!(changed.username, "anna");
+        assert!(service.is_active(&ann).await);
+        assert!(!service.is_active(&there).await, "all other sessions have ended");
+        service.login("anna", new_password).await.expect("signed in");
+        assert_eq!(refusal(service.login("anna", PASSWORD).await).1, "INVALID_CREDENTIALS");
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! `type` is `/problems/` and the code in lower case, as in `/problems/username-taken`: a name, as
 //! stable as the code, not the address of a page. `title` is the code in words. `message` and
-//! `error` both hold the text that the documents of old promise, `detail` the same.
+//! `error` both hold the text that the documents of old promise (and one of them two), `detail`
+//! that of `message`.
 
 mod status;
 
@@ -20,7 +21,7 @@ use serde_json::json;
 use service_kit::rejection::{self, Violation};
 
 use crate::request_id::RequestId;
-pub(crate) use status::Wording;
+pub(crate) use status::{Reason, Wording};
 
 /// What a client is told to wait where the service does not say.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -32,6 +33,8 @@ pub(crate) struct Problem {
     status: StatusCode,
     code: Cow<'static, str>,
     text: Cow<'static, str>,
+    /// What `error` says, where that is something else.
+    error: Option<&'static str>,
     /// The members that are wrong; empty unless the status is 400.
     violations: Vec<Violation>,
     retry_after: Option<Duration>,
@@ -53,6 +56,7 @@ impl Problem {
             status,
             code: code.into(),
             text: text.into(),
+            error: None,
             violations: Vec::new(),
             retry_after: passes.then_some(RETRY_PAUSE),
         }
@@ -99,7 +103,7 @@ impl Problem {
             "detail": self.text,
             "code": self.code,
             "message": self.text,
-            "error": self.text,
+            "error": self.error.unwrap_or(&self.text),
             "request_id": request_id.as_str(),
         });
         if self.status == StatusCode::BAD_REQUEST {
@@ -112,13 +116,18 @@ impl Problem {
             });
             members["errors"] = errors.collect();
         }
-        if self.code.starts_with("TOKEN_") {
+        if self.refuses_a_token() {
             members["msg"] = json!(self.text);
         }
         *response.body_mut() = Body::from(members.to_string());
         let headers = response.headers_mut();
         headers.remove(CONTENT_LENGTH);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    }
+
+    /// Whether it was a token that was refused: any of them.
+    pub(crate) fn refuses_a_token(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED && self.code.contains("TOKEN_")
     }
 
     /// The code, for the log.
@@ -193,7 +202,7 @@ mod tests {
     #[tokio::test]
     async fn lists_what_is_wrong_for_bad_input_alone() {
         let violations = vec![Violation::required("email"), Violation::required("password")];
-        let members = members_of(Wording::default().bad_input(violations)).await;
+        let members = members_of(Wording::PLAIN.bad_input(violations)).await;
         assert_eq!(
             members["errors"],
             json!([

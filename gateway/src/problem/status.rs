@@ -10,19 +10,58 @@ use super::{Problem, in_words};
 
 /// The reason of a violation where a member is missing, null or empty.
 const REQUIRED: &str = "REQUIRED";
+/// The reason of a violation where a member is not of the form that it should have.
+const INVALID_FORMAT: &str = "INVALID_FORMAT";
 
 /// How a route words its errors, where its document says otherwise than the rest.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Wording {
     /// The text where a required member is missing, null or empty.
     pub(crate) missing: Option<&'static str>,
-    /// The texts of reasons.
-    pub(crate) texts: &'static [(&'static str, &'static str)],
+    /// The texts of members that are not of the form that they should have.
+    pub(crate) malformed: &'static [(&'static str, &'static str)],
+    /// What reasons mean here.
+    pub(crate) reasons: &'static [Reason],
     /// What the RPC's fields are called in the request, where they have another name there.
     pub(crate) members: &'static [(&'static str, &'static str)],
 }
 
+/// What a reason means over HTTP.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reason {
+    name: &'static str,
+    /// `None`: as everywhere.
+    status: Option<StatusCode>,
+    text: &'static str,
+    error: Option<&'static str>,
+}
+
+impl Reason {
+    /// One that has a text of its own.
+    pub(crate) const fn says(name: &'static str, text: &'static str) -> Self {
+        Self { name, status: None, text, error: None }
+    }
+
+    /// With a status of its own.
+    pub(crate) const fn status(self, status: StatusCode) -> Self {
+        Self { status: Some(status), ..self }
+    }
+
+    /// With another text in `error` than in `message`.
+    pub(crate) const fn error(self, text: &'static str) -> Self {
+        Self { error: Some(text), ..self }
+    }
+
+    fn find(among: &[Self], name: &str) -> Option<Self> {
+        among.iter().find(|one| one.name == name).copied()
+    }
+}
+
 impl Wording {
+    /// As everywhere.
+    pub(crate) const PLAIN: Self =
+        Self { missing: None, malformed: &[], reasons: &[], members: &[] };
+
     /// 400, with all that is wrong.
     pub(crate) fn bad_input(&self, violations: Vec<Violation>) -> Problem {
         self.of_rejection(Rejection {
@@ -38,26 +77,38 @@ impl Wording {
 
     fn of_rejection(&self, mut rejection: Rejection) -> Problem {
         let (plain_status, plain_code) = plain(rejection.code);
-        let known = REASONS.iter().find(|known| known.reason == rejection.reason);
-        let status = known.map_or(plain_status, |known| known.status);
         let code = match rejection.reason.as_ref() {
             "" => plain_code.into(),
             _ => rejection.reason.clone(),
         };
-        // Prose of a failure is for the log of the service.
+        let own = Reason::find(self.reasons, &code);
+        let general = Reason::find(&REASONS, &code);
+        let status = own.or(general).and_then(|one| one.status);
+        let status = status.or(general.and_then(|one| one.status)).unwrap_or(plain_status);
         let problem = match status {
-            StatusCode::INTERNAL_SERVER_ERROR => return Problem::internal(),
+            StatusCode::INTERNAL_SERVER_ERROR => return self.fault(),
+            // Prose of a failure is for the log of the service.
             StatusCode::SERVICE_UNAVAILABLE => Problem::unavailable(),
             _ => {
                 rejection.violations.iter_mut().for_each(|violation| self.rename(violation));
-                Problem::new(status, "", self.text(&rejection, known))
+                Problem::new(status, "", self.text(&rejection, own, general))
             }
         };
         Problem {
             code,
+            error: own.and_then(|one| one.error),
             retry_after: rejection.retry_after.or(problem.retry_after),
             violations: rejection.violations,
             ..problem
+        }
+    }
+
+    /// A fault of ours.
+    fn fault(&self) -> Problem {
+        let problem = Problem::internal();
+        match Reason::find(self.reasons, &problem.code) {
+            Some(own) => Problem { text: own.text.into(), error: own.error, ..problem },
+            None => problem,
         }
     }
 
@@ -71,20 +122,28 @@ impl Wording {
         violation.field = member.into();
     }
 
-    fn text(&self, rejection: &Rejection, known: Option<&Known>) -> Cow<'static, str> {
-        if rejection.violations.iter().any(|violation| violation.reason == REQUIRED)
-            && let Some(missing) = self.missing
+    fn text(
+        &self,
+        rejection: &Rejection,
+        own: Option<Reason>,
+        general: Option<Reason>,
+    ) -> Cow<'static, str> {
+        let mut violations = rejection.violations.iter();
+        if let Some(missing) = self.missing
+            && violations.clone().any(|violation| violation.reason == REQUIRED)
         {
             return missing.into();
         }
-        if let Some((_, text)) = self.texts.iter().find(|(reason, _)| *reason == rejection.reason) {
+        let malformed = violations.find_map(|violation| {
+            let of_member = |(member, _): &&(&str, _)| *member == violation.field;
+            self.malformed.iter().find(of_member).filter(|_| violation.reason == INVALID_FORMAT)
+        });
+        if let Some((_, text)) = malformed {
             return (*text).into();
         }
-        if let Some(text) = token_text(rejection) {
+        let text = own.map(|one| one.text).or_else(|| token_text(rejection));
+        if let Some(text) = text.or(general.map(|one| one.text)) {
             return text.into();
-        }
-        if let Some(known) = known {
-            return known.text.into();
         }
         let first = rejection.violations.first().map(|violation| &violation.description);
         let prose = first.unwrap_or(&rejection.message);
@@ -96,31 +155,26 @@ impl Wording {
     }
 }
 
-/// What a reason means over HTTP.
-struct Known {
-    reason: &'static str,
-    status: StatusCode,
-    text: &'static str,
-}
-
-const fn known(reason: &'static str, status: StatusCode, text: &'static str) -> Known {
-    Known { reason, status, text }
-}
+const NOT_YET: &str = "Too many requests. Please try again later.";
 
 /// The reasons that have a text of their own, or another status than their code's. Tokens that are
 /// refused have theirs in [`token_text`].
-const REASONS: [Known; 7] = [
-    known("USERNAME_TAKEN", StatusCode::CONFLICT, "Username already exists"),
-    known("EMAIL_TAKEN", StatusCode::CONFLICT, "Email already exists"),
-    known("INVALID_CREDENTIALS", StatusCode::UNAUTHORIZED, "Invalid credentials"),
-    known("ACCOUNT_DISABLED", StatusCode::FORBIDDEN, "Account is disabled"),
-    known("ACCOUNT_LOCKED", StatusCode::LOCKED, "Account is locked. Please try again later."),
-    known(
-        "OVERLOADED",
-        StatusCode::TOO_MANY_REQUESTS,
-        "Too many requests. Please try again later.",
-    ),
-    known("PROGRAM_NOT_FOUND", StatusCode::NOT_FOUND, "Program not found"),
+const REASONS: [Reason; 14] = [
+    Reason::says("USERNAME_TAKEN", "Username already exists"),
+    Reason::says("EMAIL_TAKEN", "Email already exists"),
+    Reason::says("INVALID_CREDENTIALS", "Invalid credentials"),
+    Reason::says("ACCOUNT_DISABLED", "Account is disabled"),
+    Reason::says("ACCOUNT_LOCKED", "Account is locked. Please try again later.")
+        .status(StatusCode::LOCKED),
+    Reason::says("OVERLOADED", NOT_YET),
+    Reason::says("TOO_MANY_FAILURES", NOT_YET),
+    Reason::says("TOO_MANY_REQUESTS", NOT_YET),
+    Reason::says("OTP_INVALID", "Invalid or expired OTP").status(StatusCode::BAD_REQUEST),
+    Reason::says("NOT_OWNER", "Access denied"),
+    Reason::says("USER_NOT_FOUND", "User not found"),
+    Reason::says("SESSION_NOT_FOUND", "Session not found"),
+    Reason::says("PROGRAM_NOT_FOUND", "Program not found"),
+    Reason::says("REGISTRATION_NOT_FOUND", "Registration not found"),
 ];
 
 /// The texts for a token that is refused: those of the library that clients of the documents know.
@@ -136,8 +190,10 @@ fn token_text(rejection: &Rejection) -> Option<&'static str> {
         ("TOKEN_MALFORMED", _) => "Invalid token",
         ("TOKEN_SIGNATURE_INVALID", _) => "Signature verification failed",
         ("TOKEN_CLAIMS_INVALID", _) => "Token claims are invalid",
-        ("TOKEN_EXPIRED", _) => "Token has expired",
-        ("TOKEN_REVOKED", _) => "Token has been revoked",
+        ("TOKEN_EXPIRED" | "REFRESH_TOKEN_EXPIRED", _) => "Token has expired",
+        ("TOKEN_REVOKED" | "REFRESH_TOKEN_REUSED", _) => "Token has been revoked",
+        ("REFRESH_TOKEN_INVALID", _) => "Refresh token is invalid or has been revoked",
+        ("LOGOUT_TOKEN_INVALID", _) => "Session has ended",
         _ => return None,
     })
 }
@@ -174,7 +230,14 @@ mod tests {
 
     const SIGN_IN: Wording = Wording {
         missing: Some("Missing email or password"),
-        texts: &[("INVALID_CREDENTIALS", "Invalid email or password")],
+        malformed: &[("email", "Invalid email format")],
+        reasons: &[
+            Reason::says("INVALID_CREDENTIALS", "Invalid email or password"),
+            Reason::says("EMAIL_TAKEN", "User exists")
+                .status(StatusCode::BAD_REQUEST)
+                .error("exists"),
+            Reason::says("INTERNAL", "Sign-in failed"),
+        ],
         members: &[("identifier", "email")],
     };
 
@@ -219,7 +282,33 @@ mod tests {
         let refused =
             || Rejection::new(Code::Unauthenticated, "auth.v1", "INVALID_CREDENTIALS", "prose");
         assert_eq!(problem(refused()).text, "Invalid email or password");
-        assert_eq!(Wording::default().problem(&refused().into()).text, "Invalid credentials");
+        assert_eq!(Wording::PLAIN.problem(&refused().into()).text, "Invalid credentials");
+    }
+
+    #[test]
+    fn a_family_may_give_a_reason_a_status_and_two_texts() {
+        let taken = || Rejection::new(Code::AlreadyExists, "auth.v1", "EMAIL_TAKEN", "prose");
+        let found = problem(taken());
+        assert_eq!(
+            (found.status, &*found.text, found.error),
+            (StatusCode::BAD_REQUEST, "User exists", Some("exists"))
+        );
+        let elsewhere = Wording::PLAIN.problem(&taken().into());
+        assert_eq!(
+            (elsewhere.status, &*elsewhere.text, elsewhere.error),
+            (StatusCode::CONFLICT, "Email already exists", None)
+        );
+        let fault = SIGN_IN.problem(&Status::unknown("relation \"users\" does not exist"));
+        assert_eq!((fault.status.as_u16(), &*fault.text), (500, "Sign-in failed"));
+    }
+
+    #[test]
+    fn a_family_may_word_what_is_malformed() {
+        let malformed = |field: &'static str| {
+            Rejection::invalid("auth.v1", vec![Violation::new(field, "INVALID_FORMAT", "not so")])
+        };
+        assert_eq!(problem(malformed("email")).text, "Invalid email format");
+        assert_eq!(problem(malformed("username")).text, "not so");
     }
 
     #[test]

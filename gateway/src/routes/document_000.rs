@@ -1,15 +1,19 @@
 //! `/auth/...`: accounts and signing in, as document 000 has them.
 
 use axum::{Json, Router, routing::post};
-use http::StatusCode;
-use proto::auth::v1::{LoginRequest, RegisterRequest};
-use serde::Serialize;
+use http::{
+    HeaderMap, StatusCode,
+    header::{AUTHORIZATION, SET_COOKIE},
+};
+use proto::auth::v1::{LogoutRequest, RegisterRequest};
 
 use crate::{
     Gateway,
+    answers::{AccountMessage, LoggedIn, Message},
+    cookies::{Cookies, SESSION_PATH},
     fields::Fields,
-    problem::{Problem, Wording},
-    resources::User,
+    problem::{Problem, Reason, Wording},
+    signing_in::{by_email, sign_in},
     upstream::{Call, given},
 };
 
@@ -17,27 +21,22 @@ pub(super) fn routes() -> Router<Gateway> {
     Router::new()
         .route("/auth/register_user", post(register_user))
         .route("/auth/login", post(login))
+        .route(SESSION_PATH, post(logout))
 }
 
 const REGISTER: Wording =
-    Wording { missing: Some("Missing username, email, or password"), texts: &[], members: &[] };
+    Wording { missing: Some("Missing username, email, or password"), ..Wording::PLAIN };
 
 const LOGIN: Wording = Wording {
     missing: Some("Missing email or password"),
-    texts: &[("INVALID_CREDENTIALS", "Invalid email or password")],
-    members: &[("identifier", "email")],
+    reasons: &[Reason::says("INVALID_CREDENTIALS", "Invalid email or password")],
+    ..Wording::PLAIN
 };
-
-#[derive(Serialize)]
-struct Registered {
-    message: &'static str,
-    user: User,
-}
 
 async fn register_user(
     call: Call,
     body: Fields,
-) -> Result<(StatusCode, Json<Registered>), Problem> {
+) -> Result<(StatusCode, Json<AccountMessage>), Problem> {
     let request = body.read(&REGISTER, |body| RegisterRequest {
         username: body.required("username"),
         email: body.required("email"),
@@ -45,35 +44,42 @@ async fn register_user(
         name: String::new(),
     })?;
     let answer = call.answer(call.auth().register(call.request(request)), &REGISTER).await?;
-    let user = given(answer.user)?.into();
-    Ok((StatusCode::CREATED, Json(Registered { message: "User registered successfully", user })))
+    let (message, user) = ("User registered successfully", given(answer.user)?.into());
+    Ok((StatusCode::CREATED, Json(AccountMessage { message, user })))
 }
 
-#[derive(Serialize)]
-struct LoggedIn {
-    message: &'static str,
-    access_token: String,
-    refresh_token: String,
-    token_type: String,
-    /// In seconds.
-    expires_in: i64,
-    user: User,
+async fn login(
+    call: Call,
+    cookies: Cookies,
+    body: Fields,
+) -> Result<(HeaderMap, Json<LoggedIn>), Problem> {
+    let mut signed_in = sign_in(&call, &cookies, body, &LOGIN, by_email).await?;
+    if !signed_in.logout_token.is_empty() {
+        signed_in.headers.append(SET_COOKIE, cookies.session(&signed_in.logout_token)?);
+    }
+    let (tokens, user) = (signed_in.tokens.into(), signed_in.user.into());
+    Ok((signed_in.headers, Json(LoggedIn { message: "Login successful", tokens, user })))
 }
 
-async fn login(call: Call, body: Fields) -> Result<Json<LoggedIn>, Problem> {
-    let request = body.read(&LOGIN, |body| LoginRequest {
-        identifier: body.required("email"),
-        password: body.required("password"),
-        ..LoginRequest::default()
-    })?;
-    let answer = call.answer(call.auth().login(call.request(request)), &LOGIN).await?;
-    let tokens = given(answer.tokens)?;
-    Ok(Json(LoggedIn {
-        message: "Login successful",
-        access_token: tokens.access_token,
-        refresh_token: tokens.refresh_token,
-        token_type: tokens.token_type,
-        expires_in: tokens.expires_in_seconds,
-        user: given(answer.user)?.into(),
-    }))
+/// Ends the session of the bearer token; that of the cookie where there is no such token, or it is
+/// refused, as one that has expired.
+async fn logout(
+    call: Call,
+    mut cookies: Cookies,
+    headers: HeaderMap,
+) -> Result<(HeaderMap, Json<Message>), Problem> {
+    let end = async |logout_token| {
+        let request = LogoutRequest { logout_token, ..LogoutRequest::default() };
+        call.answer(call.auth().logout(call.request(request)), &Wording::PLAIN).await
+    };
+    match cookies.session.take() {
+        Some(cookie) if !headers.contains_key(AUTHORIZATION) => end(cookie).await,
+        Some(cookie) => match end(String::new()).await {
+            Err(problem) if problem.refuses_a_token() => end(cookie).await,
+            ended => ended,
+        },
+        None => end(String::new()).await,
+    }?;
+    let headers = HeaderMap::from_iter([(SET_COOKIE, cookies.no_session()?)]);
+    Ok((headers, Json(Message { message: "Logout successful" })))
 }

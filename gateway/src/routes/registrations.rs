@@ -1,35 +1,33 @@
 //! `/registrations`: one's own places in training.
 
-use axum::{
-    Json, Router,
-    response::{IntoResponse, Response},
-    routing::get,
+use axum::{Json, Router, response::Response, routing::get};
+use http::StatusCode;
+use proto::training::v1::{
+    CreateRegistrationRequest, GetRegistrationRequest, ListRegistrationsRequest,
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header::LINK};
-use proto::training::v1::{CreateRegistrationRequest, ListRegistrationsRequest};
 use serde::Serialize;
 
 use crate::{
     Gateway,
     fields::{Fields, Members},
-    paging::{Paging, link_to_next},
+    idempotency::{self, IdempotencyKey},
+    ids::Id,
+    paging::Paging,
     problem::{Problem, Wording},
     resources::Registration,
     upstream::{Call, given},
 };
 
-/// Where a client asks for no page, it gets all: up to this many pages of this size.
-const PAGES_MAX: usize = 10;
-const PAGE_SIZE: i32 = 1000;
-
 pub(super) fn routes() -> Router<Gateway> {
-    Router::new().route("/registrations", get(list).post(create))
+    Router::new()
+        .route("/registrations", get(list).post(create))
+        .route("/registrations/{id}", get(get_one))
 }
 
 const CREATE: Wording = Wording {
     missing: Some("Missing sport or training_level"),
-    texts: &[],
-    members: &[("request_id", "Idempotency-Key")],
+    members: &[("request_id", idempotency::NAME)],
+    ..Wording::PLAIN
 };
 
 #[derive(Serialize)]
@@ -40,7 +38,7 @@ struct Created {
 
 async fn create(
     call: Call,
-    headers: HeaderMap,
+    IdempotencyKey(request_id): IdempotencyKey,
     body: Fields,
 ) -> Result<(StatusCode, Json<Created>), Problem> {
     let request = body.read(&CREATE, |body| {
@@ -51,7 +49,7 @@ async fn create(
             sport: text(body, "sport"),
             training_level: text(body, "training_level"),
             program_id,
-            request_id: idempotency_key(&headers),
+            request_id,
         }
     })?;
     let mut training = call.registrations();
@@ -61,32 +59,22 @@ async fn create(
     Ok((StatusCode::CREATED, Json(Created { message: "Registration successful", registration })))
 }
 
-/// Whatever was sent: the service says what a good one looks like.
-fn idempotency_key(headers: &HeaderMap) -> String {
-    let key = headers.get("idempotency-key").map_or(&b""[..], HeaderValue::as_bytes);
-    String::from_utf8_lossy(key).into_owned()
+async fn list(call: Call, paging: Paging) -> Result<Response, Problem> {
+    let call = &call;
+    let fetch = |page_size, page_token| async move {
+        let request = ListRegistrationsRequest { page_size, page_token, user_id: 0 };
+        let mut training = call.registrations();
+        let rpc = training.list_registrations(call.request(request));
+        let page = call.answer(rpc, &Wording::PLAIN).await?;
+        let registrations = page.registrations.into_iter().map(Registration::from).collect();
+        Ok((registrations, page.next_page_token))
+    };
+    paging.answer("/registrations", fetch).await
 }
 
-async fn list(call: Call, paging: Paging) -> Result<Response, Problem> {
-    let (pages_max, page_size, mut page_token) = if paging == Paging::default() {
-        (PAGES_MAX, Some(PAGE_SIZE), String::new())
-    } else {
-        (1, paging.page_size, paging.page_token)
-    };
+async fn get_one(call: Call, Id(registration_id): Id) -> Result<Json<Registration>, Problem> {
     let mut training = call.registrations();
-    let mut registrations: Vec<Registration> = Vec::new();
-    for _ in 0..pages_max {
-        // 0 is the service's default, and the caller's own.
-        let page_size = page_size.unwrap_or(0);
-        let request = ListRegistrationsRequest { page_size, page_token, user_id: 0 };
-        let rpc = training.list_registrations(call.request(request));
-        let page = call.answer(rpc, &Wording::default()).await?;
-        registrations.extend(page.registrations.into_iter().map(Registration::from));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(Json(registrations).into_response());
-        }
-    }
-    let link = link_to_next("/registrations", page_size, &page_token);
-    Ok(([(LINK, link)], Json(registrations)).into_response())
+    let rpc = training.get_registration(call.request(GetRegistrationRequest { registration_id }));
+    let answer = call.answer(rpc, &Wording::PLAIN).await?;
+    Ok(Json(given(answer.registration)?.into()))
 }

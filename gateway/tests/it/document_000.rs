@@ -51,6 +51,7 @@ async fn registering_makes_an_account() {
                 "username": "ann",
                 "email": "ann@example.com",
                 "name": null,
+                "role": "user",
                 "roles": ["user"],
                 "disabled": false,
                 "created_at": "2026-01-31T12:00:00.000000Z",

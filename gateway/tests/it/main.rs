@@ -3,11 +3,17 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that lacks a part fails")]
 
+mod balancing;
+mod compression;
 mod connections;
+mod cors;
 mod document_000;
 mod errors;
+mod families;
+mod floods;
 mod forwarding;
 mod harness;
 mod health;
 mod paging;
+mod rate;
 mod scripted;

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    net::SocketAddr,
     sync::{Arc, Mutex},
 };
 
@@ -12,7 +13,10 @@ use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
 use service_kit::channel::RpcChannel;
-use tokio::net::TcpListener;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::{AbortHandle, JoinSet},
+};
 use tonic::Status;
 
 /// One call: its path, its metadata and its message.
@@ -36,7 +40,9 @@ pub(crate) type Said = Result<Vec<u8>, Status>;
 #[derive(Clone)]
 pub(crate) struct Scripted {
     pub(crate) channel: RpcChannel,
+    pub(crate) address: SocketAddr,
     calls: Arc<Mutex<Vec<Asked>>>,
+    serving: AbortHandle,
 }
 
 impl Scripted {
@@ -45,13 +51,26 @@ impl Scripted {
     where
         F: Future<Output = Said> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let channel = RpcChannel::balanced(&[url.parse().expect("a URL")]);
+        Self::start_at("127.0.0.1:0".parse().expect("an address"), answer).await
+    }
+
+    /// The same at `address`.
+    pub(crate) async fn start_at<F>(
+        address: SocketAddr,
+        answer: impl Fn(Asked) -> F + Clone + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Said> + Send + 'static,
+    {
+        let listener = TcpListener::bind(address).await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let channel = channel_to(&[address]);
         let calls: Arc<Mutex<Vec<Asked>>> = Arc::default();
 
         let remembered = calls.clone();
-        tokio::spawn(async move {
+        let serving = tokio::spawn(async move {
+            // Dropped with this task, and all connections with it.
+            let mut connections = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.expect("a connection");
                 let (remembered, answer) = (remembered.clone(), answer.clone());
@@ -65,10 +84,18 @@ impl Scripted {
                 });
                 let connection = http2::Builder::new(TokioExecutor::new())
                     .serve_connection(TokioIo::new(stream), service);
-                tokio::spawn(connection);
+                connections.spawn(connection);
             }
         });
-        Self { channel, calls }
+        Self { channel, address, calls, serving: serving.abort_handle() }
+    }
+
+    /// Ends it as a crash does, with its connections.
+    pub(crate) async fn kill(&self) {
+        self.serving.abort();
+        while TcpStream::connect(self.address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// One that answers every call with `message`.
@@ -94,6 +121,12 @@ impl Scripted {
         assert_eq!(calls.len(), 1, "{calls:?}");
         calls.remove(0)
     }
+}
+
+/// A channel to services at `addresses`.
+pub(crate) fn channel_to(addresses: &[SocketAddr]) -> RpcChannel {
+    let url = |address: &SocketAddr| format!("http://{address}").parse().expect("a URL");
+    RpcChannel::balanced(&addresses.iter().map(url).collect::<Vec<_>>())
 }
 
 /// The frame of a message: a byte for "not compressed" and four for its length.

@@ -1,24 +1,20 @@
 //! Serving gRPC: one door for every process, with health, reflection, limits and a graceful end.
 
 mod connections;
+mod health;
 mod layer;
 
 use std::{convert::Infallible, time::Duration};
 
 use http::{Request, Response};
-use tokio::{
-    net::TcpListener,
-    time::{MissedTickBehavior, interval, timeout},
-};
+use tokio::{net::TcpListener, time::timeout};
 use tonic::{
     body::Body,
     server::NamedService,
     service::{Routes, RoutesBuilder},
     transport::Server,
 };
-use tonic_health::{
-    ServingStatus, pb::health_server::SERVICE_NAME as HEALTH, server::HealthReporter,
-};
+use tonic_health::{pb::health_server::SERVICE_NAME as HEALTH, server::HealthReporter};
 use tonic_reflection::{
     pb::{
         v1::server_reflection_server::SERVICE_NAME as REFLECTION,
@@ -33,6 +29,7 @@ use crate::{
     shutdown::DRAIN_TIME_MAX,
 };
 use connections::incoming;
+use health::Health;
 use layer::RpcLayer;
 
 /// The largest request message; REST bodies are at most 64 KiB.
@@ -43,8 +40,6 @@ const STREAMS_PER_CONNECTION_MAX: u32 = 1024;
 const HEADER_BYTES_MAX: u32 = 32 * 1024;
 /// How often an idle connection is checked, so that a dead peer is noticed.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
-/// How often the database is asked whether it is there.
-const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Where a service listens: a socket and, in a process that holds several services, a short way
 /// for its neighbours.
@@ -129,12 +124,8 @@ impl Services {
         if let Some(in_process) = &in_process {
             in_process.serve(BoxCloneSyncService::new(layer.layer(routes.clone())));
         }
-        let health_names: Vec<_> = self.names.iter().copied().chain([""]).collect();
-        for name in &health_names {
-            // The database was just opened.
-            health.set_service_status(name, ServingStatus::Serving).await;
-        }
-        let watching = tokio::spawn(report_health(health, health_names, db, shutdown.clone()));
+        let health = Health::announce(health, self.names).await;
+        let watching = tokio::spawn(health.report(db, shutdown.clone()));
 
         tracing::info!(service = self.domain, %address, "listening");
         let server = Server::builder()
@@ -200,43 +191,5 @@ pub async fn within_drain_time<T>(
     tokio::select! {
         served = &mut serving => Some(served),
         () = shutdown.begun() => timeout(DRAIN_TIME_MAX, serving).await.ok(),
-    }
-}
-
-/// Tells whether the services are up: while the database answers and no shutdown has begun.
-async fn report_health(
-    mut health: HealthReporter,
-    names: Vec<&'static str>,
-    db: Db,
-    shutdown: Shutdown,
-) {
-    let mut ticks = interval(HEALTH_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut serving = true;
-    loop {
-        tokio::select! {
-            () = shutdown.begun() => break,
-            _ = ticks.tick() => {}
-        }
-        let answers = tokio::select! {
-            () = shutdown.begun() => break,
-            answers = db.answers() => answers,
-        };
-        if serving != answers {
-            tracing::warn!(db.answers = answers, "the database's health has changed");
-            serving = answers;
-            let status = if answers { ServingStatus::Serving } else { ServingStatus::NotServing };
-            for name in &names {
-                health.set_service_status(name, status).await;
-            }
-        }
-    }
-    for name in &names {
-        health.set_service_status(name, ServingStatus::NotServing).await;
-    }
-    // Ends the streams of `Watch`, which would hold up the shutdown; they still tell the last
-    // status first.
-    for name in &names {
-        health.clear_service_status(name).await;
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Http {
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
-/// An answer, with its body read as JSON.
+/// An answer, with its body read as JSON; null where it has none.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -77,13 +77,31 @@ impl Http {
         let answering = self.client.request(request.expect("a request"));
         let (head, body) = timeout(PATIENCE, answering).await.expect("in time").ok()?.into_parts();
         let body = body.collect().await.expect("a whole body").to_bytes();
-        let json =
-            serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{error}: {body:?}"));
+        let json = if body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{error}: {body:?}"))
+        };
         Some(Answer { status: head.status.as_u16(), headers: head.headers, json })
     }
 }
 
 impl Answer {
+    /// The cookie of this name that it sets: its value, and its attributes.
+    pub(crate) fn cookie(&self, name: &str) -> Option<(String, Vec<String>)> {
+        let cookies = self.headers.get_all("set-cookie").iter();
+        let mut cookies = cookies.map(|cookie| cookie.to_str().expect("ASCII").split("; "));
+        cookies.find_map(|mut parts| {
+            let value = parts.next()?.strip_prefix(name)?.strip_prefix('=')?.to_owned();
+            Some((value, parts.map(str::to_owned).collect()))
+        })
+    }
+
+    /// A member that is text.
+    pub(crate) fn text(&self, member: &str) -> String {
+        self.json[member].as_str().unwrap_or_else(|| panic!("{member}: {self:?}")).to_owned()
+    }
+
     /// Checks that it is an error with this status, code and text.
     pub(crate) fn assert_problem(&self, status: u16, code: &str, text: &str) {
         assert_eq!(self.headers["content-type"], "application/problem+json", "{self:?}");

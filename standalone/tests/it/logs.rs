@@ -99,7 +99,10 @@ async fn no_secret_is_in_any_line_at_any_level() {
         new_password: NEW_PASSWORD.to_owned(),
     };
     auth.change_password(by(&refreshed.access_token, request)).await.expect("changed");
-    let request = LogoutRequest { refresh_token: refreshed.refresh_token.clone() };
+    let request = LogoutRequest {
+        refresh_token: refreshed.refresh_token.clone(),
+        ..LogoutRequest::default()
+    };
     auth.logout(request).await.expect("ended");
     // What is refused is logged as well as what is not.
     let wrong = json!({ "email": EMAIL, "password": WRONG_PASSWORD });

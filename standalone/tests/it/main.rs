@@ -8,7 +8,15 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that lacks a part fails")]
 
+mod beyond;
+mod conformance;
+mod cookies;
 mod deployment;
+mod document_000;
+mod document_001;
+mod document_002;
+mod document_003;
+mod document_004;
 mod ending;
 mod every_rpc;
 mod grpc;

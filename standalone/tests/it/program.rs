@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
+use auth_client::{Role, Roles};
 use rustix::process::{Pid, Signal, kill_process};
+use service_kit::{db::DatabaseUrl, sql, testing::connect};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
@@ -102,6 +104,15 @@ impl Home {
         let output = output.unwrap_or_else(|_elapsed| panic!("it runs with {settings:?}"));
         let output = output.expect("it starts");
         (output.status.code(), String::from_utf8(output.stderr).expect("text"))
+    }
+
+    /// Makes a user an administrator, as nobody can who is not one. Tokens from before end.
+    pub(crate) async fn make_admin(&self, user_id: i64) {
+        let database = connect(&DatabaseUrl::embedded(&self.data().join("auth.db"))).await;
+        let roles = Roles::from_iter([Role::User, Role::Admin]).bits();
+        let update = sql!("UPDATE users SET roles = ? WHERE id = ?");
+        let made = database.write(update).bind(roles).bind(user_id).execute().await;
+        assert_eq!(made.expect("updated"), 1);
     }
 
     fn log_path(&self) -> PathBuf {

@@ -33,6 +33,8 @@ async fn a_value_that_makes_no_sense_is_refused() {
         ("SESSION_TTL_MAX", "0s"),
         ("PASSWORD_MIN_LENGTH", "0"),
         ("ARGON2_ITERATIONS", "-1"),
+        ("ARGON2_MEMORY_KIB", "1"),
+        ("ARGON2_PARALLELISM", "0"),
         ("TRUSTED_PROXIES", "10.0.0.0/33"),
         ("SECRET_KEY", "hunter2hunter2"),
         ("SERVICE_TOKEN", "hunter2hunter2,"),

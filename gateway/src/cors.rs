@@ -1,0 +1,156 @@
+//! Which pages of other origins may read the answers (the Fetch standard's CORS protocol).
+
+use std::{str::FromStr, time::Duration};
+
+use http::{
+    HeaderName, HeaderValue, Method, Uri,
+    header::{AUTHORIZATION, CONTENT_TYPE, LINK, RETRY_AFTER},
+};
+use tower_http::cors::{AllowCredentials, AllowOrigin, Any, CorsLayer};
+
+use crate::{
+    rate::{RATELIMIT, RATELIMIT_POLICY},
+    request_id::X_REQUEST_ID,
+};
+
+/// The most origins that one list may name.
+const ORIGINS_MAX: usize = 64;
+/// How long a browser may remember what a preflight has told it.
+const PREFLIGHT_AGE_MAX: Duration = Duration::from_hours(1);
+const METHODS: [Method; 6] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The origins whose pages may read the answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AllowedOrigins {
+    /// None but the gateway's own: no CORS.
+    #[default]
+    None,
+    /// Every one; their requests carry no cookies.
+    Any,
+    /// These, as browsers write them in `Origin`; their requests may carry cookies.
+    Listed(Vec<HeaderValue>),
+}
+
+impl AllowedOrigins {
+    /// What puts the headers on answers, errors too, and answers preflights; `None` where no
+    /// origin is allowed.
+    pub(crate) fn layer(&self) -> Option<CorsLayer> {
+        let layer = CorsLayer::new()
+            .allow_methods(METHODS)
+            .allow_headers([AUTHORIZATION, CONTENT_TYPE, IDEMPOTENCY_KEY, X_REQUEST_ID])
+            .expose_headers([
+                AUTHORIZATION,
+                LINK,
+                RATELIMIT,
+                RATELIMIT_POLICY,
+                RETRY_AFTER,
+                X_REQUEST_ID,
+            ])
+            .max_age(PREFLIGHT_AGE_MAX);
+        match self {
+            Self::None => None,
+            Self::Any => Some(layer.allow_origin(Any)),
+            Self::Listed(origins) => {
+                let listed = origins.clone();
+                let credentials =
+                    AllowCredentials::predicate(move |origin, _| listed.contains(origin));
+                let origins = AllowOrigin::list(origins.iter().cloned());
+                Some(layer.allow_origin(origins).allow_credentials(credentials))
+            }
+        }
+    }
+}
+
+impl FromStr for AllowedOrigins {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.trim() {
+            "" => return Ok(Self::None),
+            "*" => return Ok(Self::Any),
+            _ => {}
+        }
+        let origins =
+            text.split(',').map(|one| origin(one.trim())).collect::<Result<Vec<_>, _>>()?;
+        if origins.len() > ORIGINS_MAX {
+            return Err(format!("more than {ORIGINS_MAX} origins"));
+        }
+        Ok(Self::Listed(origins))
+    }
+}
+
+/// `text` as a browser writes it: in lower case, without the port that goes without saying
+/// (RFC 6454 section 6.2).
+fn origin(text: &str) -> Result<HeaderValue, String> {
+    let bad = || format!("'{text}' is neither of the form https://host[:port] nor * alone");
+    let uri: Uri = text.parse().map_err(|_| bad())?;
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(bad());
+    };
+    let (host, rest) = (authority.host(), text.len() - scheme.len() - "://".len());
+    let port = authority.as_str().strip_prefix(host).ok_or_else(bad)?;
+    let is_port = port.is_empty()
+        || port.strip_prefix(':').is_some_and(|digits| digits.parse::<u16>().is_ok());
+    if rest != authority.as_str().len() || host.is_empty() || host.contains('*') || !is_port {
+        return Err(bad());
+    }
+    let origin = match (scheme, port) {
+        ("http", ":80") | ("https", ":443") => format!("{scheme}://{host}"),
+        _ => format!("{scheme}://{host}{port}"),
+    };
+    origin.to_ascii_lowercase().try_into().map_err(|_| bad())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(text: &str) -> Vec<HeaderValue> {
+        match text.parse() {
+            Ok(AllowedOrigins::Listed(origins)) => origins,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn origins_are_read_as_browsers_write_them() {
+        assert_eq!("".parse(), Ok(AllowedOrigins::None));
+        assert_eq!(" * ".parse(), Ok(AllowedOrigins::Any));
+        let text = "https://Club.example, http://localhost:3000,https://a.example:443,\
+                    http://[::1]:8080,capacitor://localhost";
+        let expected = [
+            "https://club.example",
+            "http://localhost:3000",
+            "https://a.example",
+            "http://[::1]:8080",
+            "capacitor://localhost",
+        ];
+        assert_eq!(listed(text), expected);
+    }
+
+    #[test]
+    fn what_is_no_origin_is_refused() {
+        for bad in [
+            "club.example",
+            "https://",
+            "https://a.example/",
+            "https://a.example/app",
+            "https://a.example?x",
+            "https://user@a.example",
+            "https://a.example:",
+            "https://a.example:99999",
+            "https://a.example,",
+            "https://a.example,*",
+            "https://*.example",
+            "https://*",
+            "null",
+        ] {
+            let refused = bad.parse::<AllowedOrigins>().expect_err(bad);
+            assert!(refused.contains("https://host[:port]"), "{refused}");
+        }
+        let many = vec!["https://a.example"; ORIGINS_MAX + 1].join(",");
+        assert!(many.parse::<AllowedOrigins>().is_err());
+    }
+}

@@ -1,0 +1,150 @@
+//! `/api/...`: accounts, signing in and managing accounts, as document 001 has them.
+
+use axum::{
+    Json, Router,
+    response::Response,
+    routing::{get, post},
+};
+use http::{HeaderMap, StatusCode};
+use prost_types::FieldMask;
+use proto::auth::v1::{
+    self as auth, DeleteUserRequest, GetUserRequest, ListUsersRequest, LogoutRequest,
+    RefreshTokenRequest, RegisterRequest, Role, UpdateUserRequest,
+};
+
+use crate::{
+    Gateway,
+    answers::{AccountMessage, LoggedIn, Message, Tokens},
+    bearer::Bearer,
+    cookies::Cookies,
+    fields::{Fields, Members},
+    ids::Id,
+    paging::Paging,
+    problem::{Problem, Reason, Wording},
+    resources::User,
+    signing_in::{by_email_or_username, sign_in},
+    upstream::{Call, given},
+};
+
+pub(super) fn routes() -> Router<Gateway> {
+    Router::new()
+        .route("/api/auth/register", post(register))
+        .route("/api/auth/login", post(login))
+        .route("/api/auth/logout", post(logout))
+        .route("/api/auth/refresh", post(refresh))
+        .route("/api/users", get(list_users))
+        .route("/api/users/{id}", get(get_user).put(update_user).delete(delete_user))
+}
+
+async fn register(call: Call, body: Fields) -> Result<(StatusCode, Json<AccountMessage>), Problem> {
+    let request = body.read(&Wording::PLAIN, |body| RegisterRequest {
+        username: body.text("username"),
+        email: body.text("email"),
+        password: body.expected("password"),
+        name: body.text("name"),
+    })?;
+    let answer = call.answer(call.auth().register(call.request(request)), &Wording::PLAIN).await?;
+    let (message, user) = ("User registered successfully", given(answer.user)?.into());
+    Ok((StatusCode::CREATED, Json(AccountMessage { message, user })))
+}
+
+async fn login(
+    call: Call,
+    cookies: Cookies,
+    body: Fields,
+) -> Result<(HeaderMap, Json<LoggedIn>), Problem> {
+    let signed_in = sign_in(&call, &cookies, body, &Wording::PLAIN, by_email_or_username).await?;
+    let (tokens, user) = (signed_in.tokens.into(), signed_in.user.into());
+    Ok((signed_in.headers, Json(LoggedIn { message: "Login successful", tokens, user })))
+}
+
+async fn logout(call: Call) -> Result<Json<Message>, Problem> {
+    let request = call.request(LogoutRequest::default());
+    call.answer(call.auth().logout(request), &Wording::PLAIN).await?;
+    Ok(Json(Message { message: "Logout successful" }))
+}
+
+/// The refresh token of the body, or that of the header.
+async fn refresh(call: Call, bearer: Bearer, body: Fields) -> Result<Json<Tokens>, Problem> {
+    let refresh_token = body.read(&Wording::PLAIN, |body| body.text("refresh_token"))?;
+    let refresh_token = if refresh_token.is_empty() { bearer.token()? } else { refresh_token };
+    let request = call.request(RefreshTokenRequest { refresh_token });
+    let answer = call.answer(call.auth().refresh_token(request), &Wording::PLAIN).await?;
+    Ok(Json(given(answer.tokens)?.into()))
+}
+
+const USERS: Wording = Wording {
+    reasons: &[Reason::says("ROLE_REQUIRED", "Admin access required")],
+    members: &[
+        ("user.username", "username"),
+        ("new_password", "password"),
+        ("update_mask", "body"),
+        ("roles", "role"),
+    ],
+    ..Wording::PLAIN
+};
+
+async fn list_users(call: Call, paging: Paging) -> Result<Response, Problem> {
+    let call = &call;
+    let fetch = |page_size, page_token| async move {
+        let request = ListUsersRequest { page_size, page_token, query: String::new() };
+        let page = call.answer(call.users().list_users(call.request(request)), &USERS).await?;
+        Ok((page.users.into_iter().map(User::from).collect(), page.next_page_token))
+    };
+    paging.answer("/api/users", fetch).await
+}
+
+async fn get_user(call: Call, Id(user_id): Id) -> Result<Json<User>, Problem> {
+    let request = call.request(GetUserRequest { user_id });
+    let answer = call.answer(call.users().get_user(request), &USERS).await?;
+    Ok(Json(given(answer.user)?.into()))
+}
+
+const ROLES: [(&str, Role); 3] =
+    [("user", Role::User), ("coach", Role::Coach), ("admin", Role::Admin)];
+
+async fn update_user(
+    call: Call,
+    Id(id): Id,
+    body: Fields,
+) -> Result<Json<AccountMessage>, Problem> {
+    let request = body.read(&USERS, |body| changes(body, id))?;
+    let answer = call.answer(call.users().update_user(call.request(request)), &USERS).await?;
+    let (message, user) = ("User updated successfully", given(answer.user)?.into());
+    Ok(Json(AccountMessage { message, user }))
+}
+
+/// What is absent stays as it is; a name that is null goes.
+fn changes(body: &mut Members, id: i64) -> UpdateUserRequest {
+    let mut user = auth::User { id, ..auth::User::default() };
+    let mut paths = Vec::new();
+    for (name, field) in
+        [("username", &mut user.username), ("email", &mut user.email), ("name", &mut user.name)]
+    {
+        if let Some(text) = body.change(name) {
+            *field = text;
+            paths.push(name.to_owned());
+        }
+    }
+    if let Some(role) = body.word("role", &ROLES) {
+        user.roles = vec![role.into()];
+        paths.push("roles".to_owned());
+    }
+    if let Some(disabled) = body.flag("disabled") {
+        user.disabled = disabled;
+        paths.push("disabled".to_owned());
+    }
+    UpdateUserRequest {
+        user: Some(user),
+        update_mask: Some(FieldMask { paths }),
+        current_password: body.text("current_password"),
+        new_password: body.text("password"),
+    }
+}
+
+async fn delete_user(call: Call, Id(user_id): Id) -> Result<Json<Message>, Problem> {
+    let request =
+        DeleteUserRequest { user_id, as_administrator: true, ..DeleteUserRequest::default() };
+    call.answer(call.users().delete_user(call.request(request)), &USERS).await?;
+    Ok(Json(Message { message: "User deleted successfully" }))
+}

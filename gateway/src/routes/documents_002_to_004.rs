@@ -1,0 +1,170 @@
+//! `/register`, `/login`, ...: the routes that documents 002, 003 and 004 share.
+
+use axum::{
+    Json, Router,
+    routing::{post, put},
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header::AUTHORIZATION};
+use prost_types::FieldMask;
+use proto::auth::v1::{
+    self as auth, LogoutRequest, RegisterRequest, RequestPasswordResetRequest,
+    ResetPasswordRequest, UpdateUserRequest,
+};
+use serde::Serialize;
+
+use crate::{
+    Gateway,
+    answers::Message,
+    cookies::Cookies,
+    fields::Fields,
+    problem::{Problem, Reason, Wording},
+    resources::User,
+    signing_in::{SignedIn, by_email_or_username, sign_in},
+    upstream::{Call, given},
+};
+
+pub(super) fn routes() -> Router<Gateway> {
+    Router::new()
+        .route("/register", post(register))
+        .route("/login", post(login))
+        .route("/reset-password", post(reset_password))
+        .route("/update-password", post(update_password))
+        .route("/update-profile", put(update_profile))
+        .route("/logout", post(logout))
+}
+
+const WORDING: Wording = Wording {
+    missing: Some("Missing parameters"),
+    malformed: &[("email", "Invalid email format")],
+    reasons: &[Reason::says("INVALID_CREDENTIALS", "Invalid credentials")
+        .error("Invalid username or password")],
+    members: &[("update_mask", "name")],
+};
+
+const USER_EXISTS: &str = "User already exists";
+
+const REGISTER: Wording = Wording {
+    reasons: &[
+        Reason::says("USERNAME_TAKEN", "Username already exists")
+            .status(StatusCode::BAD_REQUEST)
+            .error(USER_EXISTS),
+        Reason::says("EMAIL_TAKEN", USER_EXISTS).status(StatusCode::BAD_REQUEST),
+        Reason::says("INTERNAL", "Registration failed"),
+    ],
+    ..WORDING
+};
+
+/// That an account was made, and which.
+#[derive(Debug, Serialize)]
+struct Registered {
+    message: &'static str,
+    user_id: i64,
+    user: User,
+}
+
+async fn register(call: Call, body: Fields) -> Result<(StatusCode, Json<Registered>), Problem> {
+    let request = body.read(&REGISTER, |body| RegisterRequest {
+        username: body.text("username"),
+        email: body.text("email"),
+        password: body.expected("password"),
+        name: body.text("name"),
+    })?;
+    let answer = call.answer(call.auth().register(call.request(request)), &REGISTER).await?;
+    let user = given(answer.user)?;
+    let (message, user_id) = ("User registered successfully", user.id);
+    Ok((StatusCode::CREATED, Json(Registered { message, user_id, user: user.into() })))
+}
+
+/// The tokens of a new session, under the names of each document, and whose it is.
+#[derive(Debug, Serialize)]
+struct LoggedIn {
+    message: &'static str,
+    user_id: i64,
+    token: String,
+    access_token: String,
+    refresh: String,
+    refresh_token: String,
+    /// Always `Bearer`.
+    token_type: String,
+    /// The lifetime of the access token in seconds.
+    expires_in: i64,
+    /// The handle, or else the name.
+    username: String,
+    email: Option<String>,
+}
+
+impl From<SignedIn> for LoggedIn {
+    fn from(SignedIn { tokens, user, .. }: SignedIn) -> Self {
+        Self {
+            message: "Login successful",
+            user_id: user.id,
+            token: tokens.access_token.clone(),
+            access_token: tokens.access_token,
+            refresh: tokens.refresh_token.clone(),
+            refresh_token: tokens.refresh_token,
+            token_type: tokens.token_type,
+            expires_in: tokens.expires_in_seconds,
+            username: if user.username.is_empty() { user.name } else { user.username },
+            email: Some(user.email).filter(|email| !email.is_empty()),
+        }
+    }
+}
+
+async fn login(
+    call: Call,
+    cookies: Cookies,
+    body: Fields,
+) -> Result<(HeaderMap, Json<LoggedIn>), Problem> {
+    let mut signed_in = sign_in(&call, &cookies, body, &WORDING, by_email_or_username).await?;
+    let authorization = format!("Bearer {}", signed_in.tokens.access_token);
+    let authorization = HeaderValue::try_from(authorization).map_err(|error| {
+        tracing::error!(%error, "a service gave an access token that is no header's value");
+        Problem::internal()
+    })?;
+    signed_in.headers.insert(AUTHORIZATION, authorization);
+    Ok((std::mem::take(&mut signed_in.headers), Json(signed_in.into())))
+}
+
+async fn reset_password(
+    call: Call,
+    cookies: Cookies,
+    body: Fields,
+) -> Result<Json<Message>, Problem> {
+    let request = body.read(&WORDING, |body| RequestPasswordResetRequest {
+        email: body.expected("email"),
+        device_token: cookies.device,
+    })?;
+    let request = call.request(request);
+    call.answer(call.auth().request_password_reset(request), &WORDING).await?;
+    Ok(Json(Message { message: "OTP sent successfully" }))
+}
+
+async fn update_password(call: Call, body: Fields) -> Result<Json<Message>, Problem> {
+    let request = body.read(&WORDING, |body| ResetPasswordRequest {
+        email: body.expected("email"),
+        otp: body.digits("otp"),
+        new_password: body.expected("new_password"),
+    })?;
+    call.answer(call.auth().reset_password(call.request(request)), &WORDING).await?;
+    Ok(Json(Message { message: "Password updated successfully" }))
+}
+
+async fn update_profile(call: Call, body: Fields) -> Result<Json<Message>, Problem> {
+    let name = body.read(&WORDING, |body| body.change("name"))?;
+    // Without a name there is nothing to change, which the service says once it knows who asks.
+    let paths = name.iter().map(|_| "name".to_owned()).collect();
+    let user = auth::User { name: name.unwrap_or_default(), ..auth::User::default() };
+    let request = UpdateUserRequest {
+        user: Some(user),
+        update_mask: Some(FieldMask { paths }),
+        ..UpdateUserRequest::default()
+    };
+    call.answer(call.users().update_user(call.request(request)), &WORDING).await?;
+    Ok(Json(Message { message: "Profile updated successfully" }))
+}
+
+async fn logout(call: Call) -> Result<Json<Message>, Problem> {
+    let request = call.request(LogoutRequest::default());
+    call.answer(call.auth().logout(request), &WORDING).await?;
+    Ok(Json(Message { message: "Logout successful" }))
+}
