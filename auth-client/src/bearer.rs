@@ -1,6 +1,8 @@
 //! The token in the headers of a request (RFC 6750 section 2.1).
 
 use http::{HeaderMap, header::AUTHORIZATION};
+use service_kit::settings::ServiceTokens;
+use tonic::metadata::AsciiMetadataValue;
 
 use crate::Refusal;
 
@@ -18,6 +20,13 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     // Schemes are compared without regard to case (RFC 9110 section 11.1).
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(Refusal::OtherScheme) }
+}
+
+/// What a service shows auth-service; `None` where no service token is set.
+pub(crate) fn service_token(tokens: &ServiceTokens) -> Option<AsciiMetadataValue> {
+    let mut value: AsciiMetadataValue = format!("Bearer {}", tokens.shown()?).parse().ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@
 //! | [`local`] | tokens judged with the keys at hand, and good ones remembered |
 //! | `revocations` | what ends tokens before they expire, and how old that knowledge is |
 //! | [`verifier`] | all of it together: tokens judged here, auth-service asked only in need |
+//! | [`events`] | what happens to accounts, followed from a cursor |
+//! | [`users`] | names and addresses of users, for services |
 //! | [`caller`] | who calls, and the tower layer that finds it out before a handler runs |
 
 #[cfg(doctest)]
@@ -18,18 +20,22 @@ mod readme {}
 
 pub mod bearer;
 pub mod caller;
+pub mod events;
 pub mod keys;
 pub mod local;
 pub mod refusal;
 mod revocations;
 pub mod role;
 pub mod token;
+pub mod users;
 pub mod verifier;
 
 pub use caller::{AuthLayer, Caller};
+pub use events::{EventHandler, follow_events};
 pub use keys::{Algorithm, KeySet, PublicKey};
 pub use local::{LocalVerifier, NotVerified};
 pub use refusal::Refusal;
 pub use role::{Role, Roles};
 pub use token::TokenRules;
+pub use users::UserDirectory;
 pub use verifier::Verifier;

@@ -19,7 +19,7 @@ use tonic::{Request, Status, metadata::AsciiMetadataValue};
 
 use crate::{
     Caller, KeySet, LocalVerifier, NotVerified, Refusal, TokenRules,
-    bearer::bearer_token,
+    bearer::{bearer_token, service_token},
     revocations::{Revocations, STALENESS_MAX},
 };
 
@@ -79,11 +79,6 @@ impl Verifier {
         service_tokens: &ServiceTokens,
         clock: Clock,
     ) -> Self {
-        let service_token = service_tokens.shown().and_then(|token| {
-            let mut value: AsciiMetadataValue = format!("Bearer {token}").parse().ok()?;
-            value.set_sensitive(true);
-            Some(value)
-        });
         Self(Arc::new(Inner {
             auth: AuthServiceClient::new(auth.repeating(proto::is_read)),
             keys: RwLock::new(Keys {
@@ -91,7 +86,7 @@ impl Verifier {
                 version: 0,
             }),
             rules,
-            service_token,
+            service_token: service_token(service_tokens),
             clock,
             keys_wanted: Notify::new(),
             revocations: RwLock::default(),

@@ -136,6 +136,7 @@ impl Assembly {
             users: config.users(self.store.clone()),
             sessions: self.sessions.clone(),
             password_policy: self.password_policy.clone(),
+            service_tokens: config.service_tokens.clone(),
         };
         let events = EventApi {
             events: Events::new(self.store.clone(), self.feed.clone()),

@@ -100,6 +100,14 @@ impl Users {
         Ok((users, next))
     }
 
+    /// Those of `ids` that have accounts, by id, for another service; without their locks.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn batch(&self, ids: Vec<UserId>) -> Result<Vec<User>, Error> {
+        Ok(self.store.users_of(ids).await?)
+    }
+
     /// Changes an account; `None` is the caller's own. A new password, which is the caller's, ends
     /// all other sessions. All of it is done, or nothing.
     ///

@@ -11,6 +11,8 @@ use crate::{
 
 /// Registrations that are read at once.
 const BATCH_MAX: i64 = 100;
+/// Users that are read at once.
+const USERS_MAX: i64 = 1000;
 
 /// Gives back the seats of those who are gone. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -32,10 +34,26 @@ impl Departures {
     /// Deals with the deletion of `users`, and notes that all is done up to the event `sequence`.
     /// What is interrupted is done again, by this replica or another one.
     pub(crate) async fn deal_with(&self, users: &[UserId], sequence: i64) -> Result<(), Error> {
+        self.end_all(users).await?;
+        Ok(auth_events::advance(&self.db, sequence).await?)
+    }
+
+    /// Notes that no event was dealt with, unless the cursor is no longer at `sequence`.
+    pub(crate) async fn begin_anew(&self, sequence: i64) -> Result<(), Error> {
+        Ok(auth_events::reset(&self.db, sequence).await?)
+    }
+
+    /// Users with ids above `after` who have registrations that have not ended: some, by id.
+    pub(crate) async fn registered_after(&self, after: UserId) -> Result<Vec<UserId>, Error> {
+        Ok(registrations::users_after(&self.db, after, USERS_MAX).await?)
+    }
+
+    /// Ends all registrations of `users`.
+    pub(crate) async fn end_all(&self, users: &[UserId]) -> Result<(), Error> {
         for user_id in users {
             self.end_all_of(*user_id).await?;
         }
-        Ok(auth_events::advance(&self.db, sequence).await?)
+        Ok(())
     }
 
     /// Ends all registrations of a user, each with what follows from it in one transaction.

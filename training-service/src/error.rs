@@ -11,8 +11,8 @@ use tonic::{Code, Status};
 /// The proto package, which is also `ErrorInfo.domain`.
 pub(crate) const DOMAIN: &str = "training.v1";
 
-/// How long a caller is told to wait while the database is away.
-const DATABASE_PAUSE: Duration = Duration::from_secs(1);
+/// How long a caller is told to wait while the database or auth-service is away.
+const OUTAGE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a call fails.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,9 @@ pub(crate) enum Error {
     /// What only coaches and admins may do.
     #[error("only a coach or an admin may do that")]
     RoleRequired,
+    /// auth-service does not say whose accounts these are.
+    #[error("auth-service is not available now")]
+    AuthUnavailable,
     /// The database's.
     #[error(transparent)]
     Database(#[from] DbError),
@@ -65,6 +68,9 @@ impl From<Error> for Rejection {
             Error::ProgramCancelled => rejection(Code::FailedPrecondition, "PROGRAM_CANCELLED"),
             Error::EtagMismatch => rejection(Code::Aborted, "ETAG_MISMATCH"),
             Error::RoleRequired => rejection(Code::PermissionDenied, "ROLE_REQUIRED"),
+            Error::AuthUnavailable => {
+                rejection(Code::Unavailable, "AUTH_UNAVAILABLE").retry_after(OUTAGE_PAUSE)
+            }
             Error::Database(error) => database_failure(&error),
         }
     }
@@ -83,7 +89,7 @@ fn database_failure(error: &DbError) -> Rejection {
     if error.is_unavailable() || error.is_retryable() {
         let message = "the database is not available now";
         Rejection::new(Code::Unavailable, DOMAIN, "DATABASE_UNAVAILABLE", message)
-            .retry_after(DATABASE_PAUSE)
+            .retry_after(OUTAGE_PAUSE)
     } else {
         Rejection::new(Code::Internal, DOMAIN, "INTERNAL", "internal error")
     }

@@ -27,7 +27,7 @@ mod store;
 
 use std::net::SocketAddr;
 
-use auth_client::{AuthLayer, TokenRules, Verifier};
+use auth_client::{AuthLayer, TokenRules, UserDirectory, Verifier, follow_events};
 use clap::Args;
 use proto::training::v1::{
     program_service_server::ProgramServiceServer,
@@ -47,7 +47,7 @@ use tower::Layer;
 use crate::{
     departures::Departures,
     error::DOMAIN,
-    grpc::{ProgramHandlers, PublicMethods, RegistrationHandlers, follow_deletions},
+    grpc::{Deletions, ProgramHandlers, PublicMethods, RegistrationHandlers},
     programs::Programs,
     registrations::Registrations,
 };
@@ -145,12 +145,16 @@ pub async fn serve(
         async move { verifier.run().await }
     });
     let departures = Departures::new(db.clone(), config.clock.clone());
-    background.spawn(follow_deletions(config.auth, config.service_tokens, departures));
+    let users = UserDirectory::new(config.auth.clone(), &config.service_tokens);
+    background.spawn({
+        let deletions = Deletions::new(departures, users.clone());
+        async move { follow_events(config.auth, &config.service_tokens, deletions).await }
+    });
     background.spawn(repeats::keep_few(db.clone(), config.clock));
 
     let registrations = RegistrationServiceServer::new(RegistrationHandlers::new(registrations))
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let programs = ProgramServiceServer::new(ProgramHandlers::new(programs))
+    let programs = ProgramServiceServer::new(ProgramHandlers::new(programs, users))
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
     let auth = AuthLayer::new(verifier, DOMAIN);
     let served = Services::new(DOMAIN, proto::FILE_DESCRIPTOR_SET)

@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     model::{
         Etag, EventType, NewEvent, NewProgram, Participation, Program, ProgramChanges,
-        ProgramFilter, ProgramId, ProgramStatus, Registration, UserId,
+        ProgramFilter, ProgramId, ProgramStatus, Registration, StatusCounts, UserId,
     },
     permissions::{Action, check},
     registrations::tell_of,
@@ -143,19 +143,21 @@ impl Programs {
         })?
     }
 
-    /// A page of the registrations for a program, and the token for the next one.
+    /// A page of the registrations for a program, the token for the next one, and how many there
+    /// are of each status.
     pub(crate) async fn participants(
         &self,
         caller: &Caller,
         id: ProgramId,
         participation: Participation,
         page: Page,
-    ) -> Result<(Vec<Registration>, String), Error> {
+    ) -> Result<(Vec<Registration>, String, StatusCounts), Error> {
         check(caller, Action::ListParticipants, None)?;
         self.get(id).await?;
         let mut listed = registrations::list_of_program(&self.db, id, participation, page).await?;
         let next_page_token = page.cut(&mut listed, |registration| registration.id.0);
-        Ok((listed, next_page_token))
+        let counts = registrations::counts(&self.db, id).await?;
+        Ok((listed, next_page_token, counts))
     }
 }
 

@@ -2,12 +2,12 @@
 
 use auth_client::Caller;
 use proto::auth::v1::{
-    self as pb, DeleteUserRequest, DeleteUserResponse, GetUserRequest, GetUserResponse,
-    ListSessionsRequest, ListSessionsResponse, ListUsersRequest, ListUsersResponse,
-    RevokeSessionRequest, RevokeSessionResponse, UnlockUserRequest, UnlockUserResponse,
-    UpdateUserRequest, UpdateUserResponse, user_service_server::UserService,
+    self as pb, BatchGetUsersRequest, BatchGetUsersResponse, DeleteUserRequest, DeleteUserResponse,
+    GetUserRequest, GetUserResponse, ListSessionsRequest, ListSessionsResponse, ListUsersRequest,
+    ListUsersResponse, RevokeSessionRequest, RevokeSessionResponse, UnlockUserRequest,
+    UnlockUserResponse, UpdateUserRequest, UpdateUserResponse, user_service_server::UserService,
 };
-use service_kit::{page::Page, rejection::Violation};
+use service_kit::{page::Page, rejection::Violation, settings::ServiceTokens};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{caller, time_message};
@@ -22,6 +22,9 @@ use crate::{
     users::Users,
 };
 
+/// Accounts that one batch may name: as many as a page may list.
+const BATCH_MAX: usize = 1000;
+
 /// The service over its rules.
 #[derive(Debug)]
 pub struct UserApi {
@@ -29,6 +32,8 @@ pub struct UserApi {
     pub users: Users,
     /// Who calls.
     pub sessions: Sessions,
+    /// Which services may ask for batches.
+    pub service_tokens: ServiceTokens,
     /// What new passwords must be like.
     pub password_policy: PasswordPolicy,
 }
@@ -137,6 +142,41 @@ impl UserService for UserApi {
         }
         self.users.revoke_session(&caller, session_id, &client).await?;
         Ok(Response::new(RevokeSessionResponse {}))
+    }
+
+    async fn batch_get_users(
+        &self,
+        request: Request<BatchGetUsersRequest>,
+    ) -> Result<Response<BatchGetUsersResponse>, Status> {
+        caller::service(&self.service_tokens, &request)?;
+        let ids = parse_batch(request.into_inner().user_ids).map_err(invalid)?;
+        let users = self.users.batch(ids).await?.into_iter().map(contact_message).collect();
+        Ok(Response::new(BatchGetUsersResponse { users }))
+    }
+}
+
+fn parse_batch(ids: Vec<i64>) -> Result<Vec<UserId>, Violation> {
+    let out_of_range =
+        |description: String| Violation::new("user_ids", "OUT_OF_RANGE", description);
+    if ids.len() > BATCH_MAX {
+        return Err(out_of_range(format!("user_ids are more than {BATCH_MAX}")));
+    }
+    if ids.iter().any(|id| *id < 1) {
+        return Err(out_of_range("user_ids must be at least 1".to_owned()));
+    }
+    Ok(ids.into_iter().map(UserId).collect())
+}
+
+fn invalid(violation: Violation) -> Error {
+    Error::Invalid(vec![violation])
+}
+
+fn contact_message(user: User) -> pb::UserContact {
+    pb::UserContact {
+        user_id: user.id.0,
+        username: user.username.unwrap_or_default(),
+        email: user.email.unwrap_or_default(),
+        name: user.name,
     }
 }
 

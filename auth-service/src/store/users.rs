@@ -1,8 +1,10 @@
 //! Table `users`.
 
+use std::iter;
+
 use service_kit::{
     Timestamp,
-    db::{DbError, Row, Tx},
+    db::{DbError, Query, Row, Tx},
     sql, transaction,
 };
 
@@ -12,6 +14,11 @@ use crate::model::{Email, EventType, Identifier, Name, NewEvent, Roles, User, Us
 /// Of a user, also beside another table.
 pub(super) const COLUMNS: &str = "users.id, username, email, name, password_hash, roles, disabled, \
                                   password_changes, users.created_at, updated_at";
+
+/// Ten placeholders.
+const TEN: &str = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?";
+/// Accounts that one statement reads.
+const CHUNK: usize = 50;
 
 /// An account to be stored.
 #[derive(Clone, Debug)]
@@ -134,6 +141,40 @@ impl Store {
         let select = sql!("SELECT ", COLUMNS, " FROM users WHERE id = ?");
         let row = self.db.read(select).bind(id.0).fetch_optional().await?;
         row.map(|row| user(&row)).transpose()
+    }
+
+    /// Those of `ids` that are there, by id.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn users_of(&self, mut ids: Vec<UserId>) -> Result<Vec<User>, DbError> {
+        let select = sql!(
+            "SELECT ",
+            COLUMNS,
+            " FROM users WHERE id IN (",
+            TEN,
+            ", ",
+            TEN,
+            ", ",
+            TEN,
+            ", ",
+            TEN,
+            ", ",
+            TEN,
+            ") ORDER BY id"
+        );
+        ids.sort_unstable_by_key(|id| id.0);
+        ids.dedup();
+        let mut users = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(CHUNK) {
+            // What is left over asks for nobody.
+            let padded = chunk.iter().map(|id| id.0).chain(iter::repeat(0)).take(CHUNK);
+            let query = padded.fold(self.db.read(select), Query::bind);
+            for row in query.fetch_all().await? {
+                users.push(user(&row)?);
+            }
+        }
+        Ok(users)
     }
 
     /// The hash of a user's password.

@@ -1,13 +1,13 @@
 //! UserService: who may see and change which account.
 
 use proto::auth::v1::{
-    DeleteUserRequest, GetUserRequest, ListUsersRequest, ListUsersResponse, Role,
-    UpdateUserRequest, User,
+    BatchGetUsersRequest, DeleteUserRequest, GetUserRequest, ListUsersRequest, ListUsersResponse,
+    Role, UpdateUserRequest, User, UserContact,
 };
 use service_kit::on_each_database;
 use tonic::{Code, Status};
 
-use crate::service::{PASSWORD, Service, by, refusal, violations};
+use crate::service::{PASSWORD, SERVICE_TOKEN, Service, by, refusal, violations};
 
 fn update(token: &str, user: User, paths: &[&str]) -> tonic::Request<UpdateUserRequest> {
     let paths = paths.iter().map(|&path| path.to_owned()).collect();
@@ -85,6 +85,39 @@ on_each_database! {
         let rest = service.users().list_users(by(&root, rest)).await.expect("a page").into_inner();
         assert_eq!((first.users.len(), rest.users.len()), (3, 1));
         assert!(rest.next_page_token.is_empty());
+    }
+
+    async fn services_learn_whose_accounts_there_are(database) {
+        let (service, root, _) = house(&database).await;
+        for number in 4..=60 {
+            service.register(&format!("user{number}"), "").await.expect("registered");
+        }
+        let batch = async |token: &str, user_ids: Vec<i64>| {
+            let request = by(token, BatchGetUsersRequest { user_ids });
+            Ok::<_, Status>(service.users().batch_get_users(request).await?.into_inner().users)
+        };
+        let two = batch(SERVICE_TOKEN, vec![60, 2, 99, 2]).await.expect("two");
+        let ann = UserContact {
+            user_id: 2,
+            username: "ann".to_owned(),
+            email: "ann@example.com".to_owned(),
+            name: String::new(),
+        };
+        let last =
+            UserContact { user_id: 60, username: "user60".to_owned(), ..UserContact::default() };
+        assert_eq!(two, [ann, last]);
+        assert_eq!(batch(SERVICE_TOKEN, vec![]).await.expect("none"), []);
+        let all = batch(SERVICE_TOKEN, (1..=1000).rev().collect()).await.expect("all");
+        assert!(all.iter().map(|user| user.user_id).eq(1..=60), "{all:?}");
+
+        service.users().delete_user(by(&root, deletion(2))).await.expect("gone");
+        assert_eq!(batch(SERVICE_TOKEN, vec![2]).await.expect("none"), []);
+
+        for too_many_or_odd in [(1..=1001).collect(), vec![1, 0]] {
+            let refused = batch(SERVICE_TOKEN, too_many_or_odd).await;
+            assert_eq!(violations(refused), ["user_ids: OUT_OF_RANGE"]);
+        }
+        assert_eq!(refusal(batch(&root, vec![1]).await), denied("SERVICE_TOKEN_REQUIRED"));
     }
 
     async fn one_changes_ones_own_names_by_mask(database) {

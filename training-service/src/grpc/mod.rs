@@ -6,7 +6,7 @@ mod public;
 mod registrations;
 mod times;
 
-pub(crate) use deletions::follow_deletions;
+pub(crate) use deletions::Deletions;
 pub(crate) use programs::ProgramHandlers;
 pub(crate) use public::PublicMethods;
 pub(crate) use registrations::RegistrationHandlers;

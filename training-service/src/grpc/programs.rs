@@ -2,14 +2,17 @@
 
 use std::mem;
 
-use auth_client::Caller;
+use auth_client::{Caller, UserDirectory};
 use prost::Message;
-use proto::training::v1::{
-    self as wire, CancelProgramRequest, CancelProgramResponse, CreateProgramRequest,
-    CreateProgramResponse, GetProgramRequest, GetProgramResponse, ListParticipantsRequest,
-    ListParticipantsResponse, ListProgramsRequest, ListProgramsResponse, Participant,
-    RegistrationStatus, UpdateProgramRequest, UpdateProgramResponse,
-    program_service_server::ProgramService,
+use proto::{
+    auth::v1::UserContact,
+    training::v1::{
+        self as wire, CancelProgramRequest, CancelProgramResponse, CreateProgramRequest,
+        CreateProgramResponse, GetProgramRequest, GetProgramResponse, ListParticipantsRequest,
+        ListParticipantsResponse, ListProgramsRequest, ListProgramsResponse, Participant,
+        RegistrationCounts, RegistrationStatus, UpdateProgramRequest, UpdateProgramResponse,
+        program_service_server::ProgramService,
+    },
 };
 use service_kit::{page::Page, rejection::Violation};
 use tonic::{Request, Response, Status};
@@ -19,8 +22,8 @@ use crate::{
     error::Error,
     model::{
         self, Capacity, Description, Etag, Location, NewProgram, Participation, ProgramChanges,
-        ProgramDetails, ProgramFilter, ProgramId, ProgramStatus, Repeatable, Schedule, Sport,
-        TimeZone, Title, Training, TrainingLevel, UserId, valid,
+        ProgramDetails, ProgramFilter, ProgramId, ProgramStatus, Registration, Repeatable,
+        Schedule, Sport, StatusCounts, TimeZone, Title, Training, TrainingLevel, UserId, valid,
     },
     programs::Programs,
 };
@@ -29,11 +32,31 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct ProgramHandlers {
     programs: Programs,
+    users: UserDirectory,
 }
 
 impl ProgramHandlers {
-    pub(crate) fn new(programs: Programs) -> Self {
-        Self { programs }
+    pub(crate) fn new(programs: Programs, users: UserDirectory) -> Self {
+        Self { programs, users }
+    }
+
+    /// The registrations, each with who it is.
+    async fn named(&self, listed: Vec<Registration>) -> Result<Vec<Participant>, Error> {
+        let ids: Vec<_> = listed.iter().map(|registration| registration.user_id.0).collect();
+        let contacts = self.users.contacts(&ids).await.map_err(|status| {
+            tracing::warn!(
+                grpc.code = ?status.code(), grpc.message = status.message(),
+                "cannot ask auth-service who the participants are"
+            );
+            Error::AuthUnavailable
+        })?;
+        let participant = |registration: Registration| {
+            // Not taken out: a user who came back has more than one registration.
+            let contact = contacts.get(&registration.user_id.0).cloned().unwrap_or_default();
+            let UserContact { username, email, name, .. } = contact;
+            Participant { registration: Some(registration.into()), username, email, name }
+        };
+        Ok(listed.into_iter().map(participant).collect())
     }
 }
 
@@ -101,13 +124,12 @@ impl ProgramService for ProgramHandlers {
         let caller = Caller::of(&request)?;
         let (id, participation, page) =
             parse_participants(request.get_ref()).map_err(Error::Invalid)?;
-        let (listed, next_page_token) =
+        let (listed, next_page_token, counts) =
             self.programs.participants(&caller, id, participation, page).await?;
-        let participants = listed
-            .into_iter()
-            .map(|registration| Participant { registration: Some(registration.into()) })
-            .collect();
-        Ok(Response::new(ListParticipantsResponse { participants, next_page_token }))
+        let participants = self.named(listed).await?;
+        let StatusCounts { confirmed, waitlisted, cancelled } = counts;
+        let counts = Some(RegistrationCounts { confirmed, waitlisted, cancelled });
+        Ok(Response::new(ListParticipantsResponse { participants, next_page_token, counts }))
     }
 }
 

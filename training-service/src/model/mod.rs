@@ -13,7 +13,9 @@ pub(crate) use program::{
     Capacity, Etag, NewProgram, Participation, Program, ProgramChanges, ProgramDetails,
     ProgramFilter, ProgramStatus,
 };
-pub(crate) use registration::{Listing, NewRegistration, Registration, Status, Training, Wish};
+pub(crate) use registration::{
+    Listing, NewRegistration, Registration, Status, StatusCounts, Training, Wish,
+};
 pub(crate) use repeatable::{Repeatable, RequestId};
 pub(crate) use schedule::{Schedule, TimeZone};
 pub(crate) use text::{Description, Location, Sport, Title, TrainingLevel};

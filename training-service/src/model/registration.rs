@@ -123,3 +123,11 @@ impl Status {
         Self::ALL.into_iter().find(|status| status.as_str() == word)
     }
 }
+
+/// How many registrations for a program have each status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StatusCounts {
+    pub(crate) confirmed: i64,
+    pub(crate) waitlisted: i64,
+    pub(crate) cancelled: i64,
+}

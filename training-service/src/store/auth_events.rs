@@ -16,3 +16,9 @@ pub(crate) async fn advance(db: &Db, sequence: i64) -> Result<(), DbError> {
     let update = sql!("UPDATE auth_events_cursor SET sequence = ? WHERE id = 1 AND sequence < ?");
     db.write(update).bind(sequence).bind(sequence).execute().await.map(drop)
 }
+
+/// Sets the cursor to the beginning, unless it is no longer at `sequence`.
+pub(crate) async fn reset(db: &Db, sequence: i64) -> Result<(), DbError> {
+    let update = sql!("UPDATE auth_events_cursor SET sequence = 0 WHERE id = 1 AND sequence = ?");
+    db.write(update).bind(sequence).execute().await.map(drop)
+}

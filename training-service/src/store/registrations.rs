@@ -9,8 +9,8 @@ use service_kit::{
 
 use super::seats::Place;
 use crate::model::{
-    Participation, ProgramId, Registration, RegistrationId, Sport, Status, Training, TrainingLevel,
-    UserId,
+    Participation, ProgramId, Registration, RegistrationId, Sport, Status, StatusCounts, Training,
+    TrainingLevel, UserId,
 };
 
 /// The columns that [`registration`] reads, of the table under the name `r`, but for the place in
@@ -105,6 +105,39 @@ pub(crate) async fn live_of(
     );
     let query = db.read(statement).bind(user_id.0).bind(Status::Cancelled.as_str()).bind(limit);
     query.fetch_all().await?.iter().map(registration).collect()
+}
+
+/// Users with ids above `after` who have registrations that have not ended, by id, at most `limit`.
+pub(crate) async fn users_after(
+    db: &Db,
+    after: UserId,
+    limit: i64,
+) -> Result<Vec<UserId>, DbError> {
+    let statement = sql!(
+        "SELECT DISTINCT user_id FROM registrations WHERE user_id > ? AND status <> ? \
+         ORDER BY user_id LIMIT ?"
+    );
+    let query = db.read(statement).bind(after.0).bind(Status::Cancelled.as_str()).bind(limit);
+    query.fetch_all().await?.iter().map(|row| row.get("user_id").map(UserId)).collect()
+}
+
+/// How many registrations for a program have each status.
+pub(crate) async fn counts(db: &Db, program_id: ProgramId) -> Result<StatusCounts, DbError> {
+    let statement = sql!(
+        "SELECT status, COUNT(*) AS registrations FROM registrations WHERE program_id = ? \
+         GROUP BY status"
+    );
+    let mut counts = StatusCounts::default();
+    for row in db.read(statement).bind(program_id.0).fetch_all().await? {
+        let count = row.get("registrations")?;
+        match Status::from_word(&row.get::<String, _>("status")?) {
+            Some(Status::Confirmed) => counts.confirmed = count,
+            Some(Status::Waitlisted) => counts.waitlisted = count,
+            Some(Status::Cancelled) => counts.cancelled = count,
+            None => return Err(DbError::Corrupt("registrations.status")),
+        }
+    }
+    Ok(counts)
 }
 
 /// The user's registrations on `page`, oldest first, and one more if there is one.

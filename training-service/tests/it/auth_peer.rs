@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, RwLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -14,15 +14,16 @@ use aws_lc_rs::{
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use proto::auth::v1::{
-    Event, EventType, GetJwksRequest, GetJwksResponse, JsonWebKey, Revocation,
-    ValidateTokenRequest, ValidateTokenResponse, WatchEventsRequest, WatchEventsResponse,
-    WatchRevocationsRequest, WatchRevocationsResponse,
+    BatchGetUsersRequest, BatchGetUsersResponse, Event, EventType, GetJwksRequest, GetJwksResponse,
+    JsonWebKey, Revocation, UserContact, ValidateTokenRequest, ValidateTokenResponse,
+    WatchEventsRequest, WatchEventsResponse, WatchRevocationsRequest, WatchRevocationsResponse,
     auth_service_server::{AuthService, AuthServiceServer},
     event_service_server::{EventService, EventServiceServer},
     revocation::Target,
+    user_service_server::{UserService, UserServiceServer},
 };
 use serde_json::{Value, json};
-use service_kit::{Clock, channel::RpcChannel};
+use service_kit::{Clock, channel::RpcChannel, rejection::Rejection};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
@@ -30,7 +31,7 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
-    Request, Response, Status,
+    Code, Request, Response, Status,
     codegen::BoxStream,
     transport::{Server, server::TcpIncoming},
 };
@@ -115,6 +116,9 @@ struct State {
     revoked: watch::Sender<Vec<Revocation>>,
     /// What happened, from number 1.
     events: watch::Sender<Vec<Event>>,
+    /// The number of the last event that is no longer kept.
+    forgotten: AtomicI64,
+    hides_users: AtomicBool,
 }
 
 impl AuthPeer {
@@ -128,12 +132,15 @@ impl AuthPeer {
             asked: AtomicUsize::new(0),
             revoked: watch::Sender::default(),
             events: watch::Sender::default(),
+            forgotten: AtomicI64::new(0),
+            hides_users: AtomicBool::new(false),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let server = Server::builder()
             .add_service(AuthServiceServer::new(AuthServer(state.clone())))
             .add_service(EventServiceServer::new(AuthServer(state.clone())))
+            .add_service(UserServiceServer::new(AuthServer(state.clone())))
             .serve_with_incoming(TcpIncoming::from(listener));
         tokio::spawn(server);
         let channel = RpcChannel::balanced(&[url.parse().expect("a URL")]);
@@ -148,6 +155,11 @@ impl AuthPeer {
     /// Whether it fails to tell its keys.
     pub(crate) fn set_failing(&self, fails: bool) {
         self.state.fails.store(fails, Ordering::SeqCst);
+    }
+
+    /// From now on it fails to tell whose accounts there are.
+    pub(crate) fn hide_users(&self) {
+        self.state.hides_users.store(true, Ordering::SeqCst);
     }
 
     /// Ends the tokens of a session.
@@ -165,6 +177,12 @@ impl AuthPeer {
             let r#type = event_type.into();
             all.push(Event { sequence, r#type, user_id, ..Event::default() });
         });
+    }
+
+    /// Keeps what has happened so far no longer.
+    pub(crate) fn forget_events(&self) {
+        let last = self.state.events.borrow().last().map_or(0, |event| event.sequence);
+        self.state.forgotten.store(last, Ordering::SeqCst);
     }
 
     /// How often it was asked about a single token.
@@ -260,10 +278,17 @@ impl EventService for AuthServer {
         request: Request<WatchEventsRequest>,
     ) -> Result<Response<BoxStream<WatchEventsResponse>>, Status> {
         require_service_token(&request)?;
+        let (after, forgotten) =
+            (request.get_ref().after_sequence, self.0.forgotten.load(Ordering::SeqCst));
+        if after > 0 && after < forgotten {
+            let message = "the log no longer holds all events after this sequence";
+            let code = Code::OutOfRange;
+            return Err(Rejection::new(code, "auth.v1", "EVENTS_EXPIRED", message).into());
+        }
         let (sender, receiver) = mpsc::channel(1);
         let mut watched = self.0.events.subscribe();
         tokio::spawn(async move {
-            let mut sequence = request.get_ref().after_sequence;
+            let mut sequence = after.max(forgotten);
             loop {
                 let mut events = watched.borrow_and_update().clone();
                 events.retain(|event| event.sequence > sequence);
@@ -276,6 +301,33 @@ impl EventService for AuthServer {
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}
+
+/// Everyone has an account of whom no event tells that it was deleted.
+#[tonic::async_trait]
+impl UserService for AuthServer {
+    async fn batch_get_users(
+        &self,
+        request: Request<BatchGetUsersRequest>,
+    ) -> Result<Response<BatchGetUsersResponse>, Status> {
+        require_service_token(&request)?;
+        if self.0.hides_users.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("told to hide them"));
+        }
+        let events = self.0.events.borrow();
+        let is_deleted = |id: &i64| {
+            let deletes = |event: &Event| event.r#type() == EventType::UserDeleted;
+            events.iter().any(|event| deletes(event) && event.user_id == *id)
+        };
+        let ids = request.into_inner().user_ids.into_iter().filter(|id| !is_deleted(id));
+        let contact = |user_id| UserContact {
+            user_id,
+            username: format!("user{user_id}"),
+            email: format!("user{user_id}@example.com"),
+            name: format!("User {user_id}"),
+        };
+        Ok(Response::new(BatchGetUsersResponse { users: ids.map(contact).collect() }))
     }
 }
 

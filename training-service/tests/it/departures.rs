@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use crate::{
     announcing::program,
+    auth_peer::AuthPeer,
     service::{Service, seat, training},
 };
 
@@ -41,17 +42,69 @@ on_each_database! {
         assert_eq!(statuses(12).await, [RegistrationStatus::Confirmed; 2]);
         assert_eq!(statuses(13).await, [RegistrationStatus::Waitlisted; 2]);
 
+        // What happened twice, or was told twice, changes nothing.
+        service.auth.tell(EventType::UserDeleted, 11);
+
         // A replica goes on where this one was.
         let replica = service.replica(&database).await;
         service.auth.tell(EventType::UserDeleted, 12);
         service.stop().await;
-        for _ in 0..100 {
-            let own = replica.user(13).list_own().await;
-            if own.iter().all(|one| one.status() == RegistrationStatus::Confirmed) {
-                return;
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-        panic!("user 13 still waits");
+        until_confirmed(&replica, 13).await;
     }
+
+    async fn deletions_that_are_no_longer_told_of_are_found_out(database) {
+        let service = Service::start(&database).await;
+        let coach = service.user_with(3, &["coach"]);
+        let id = coach.announce(program(1)).await.expect("created").id;
+        for user in [11, 12, 13, 14] {
+            service.user(user).create(seat(id)).await.expect("registered");
+        }
+        // The cursor is behind the first event when the service goes down.
+        service.auth.tell(EventType::UserDeleted, 11);
+        until_confirmed(&service, 12).await;
+        let (auth, clock) = (service.auth.clone(), service.clock.clone());
+        service.stop().await;
+
+        auth.tell(EventType::UserDeleted, 12);
+        auth.tell(EventType::UserUpdated, 13);
+        auth.forget_events();
+        let service = Service::start_with(&database, auth, clock).await;
+        until_confirmed(&service, 13).await;
+        assert_eq!(service.user(12).list_own().await[0].status(), RegistrationStatus::Cancelled);
+        // And from there on as ever.
+        service.auth.tell(EventType::UserDeleted, 13);
+        until_confirmed(&service, 14).await;
+    }
+
+    async fn deletions_from_before_it_followed_are_found_out(database) {
+        let service = Service::start(&database).await;
+        let coach = service.user_with(3, &["coach"]);
+        let id = coach.announce(program(1)).await.expect("created").id;
+        for user in [11, 12] {
+            service.user(user).create(seat(id)).await.expect("registered");
+        }
+        let clock = service.clock.clone();
+        service.stop().await;
+
+        // It has dealt with none, and the first that it could see is the second.
+        let auth = AuthPeer::start(clock.clock()).await;
+        auth.tell(EventType::UserDeleted, 11);
+        auth.forget_events();
+        auth.tell(EventType::UserUpdated, 12);
+        let service = Service::start_with(&database, auth, clock).await;
+        until_confirmed(&service, 12).await;
+        assert_eq!(service.user(11).list_own().await[0].status(), RegistrationStatus::Cancelled);
+    }
+}
+
+/// Waits until the only registration of a user has a seat.
+async fn until_confirmed(service: &Service, user: i64) {
+    for _ in 0..200 {
+        let own = service.user(user).list_own().await;
+        if own.iter().all(|one| one.status() == RegistrationStatus::Confirmed) {
+            return;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    panic!("user {user} still waits");
 }

@@ -12,6 +12,7 @@ mod listing;
 mod never_oversold;
 mod process;
 mod request_ids;
+mod roster;
 mod seats;
 mod service;
 mod serving;
