@@ -104,6 +104,21 @@ on_each_database! {
         }
     }
 
+    async fn blanks_around_a_name_give_no_further_guesses(database) {
+        let service = Service::start(&database).await;
+        service.register("ann", "ann@example.com").await.expect("registered");
+        service.login(" ann\u{a0} ", PASSWORD).await.expect("a keyboard added them");
+        let names = ["ann@example.com", "ann"];
+        for name in names {
+            for blanks in ["", " ", "  ", "\u{a0}", "\u{3000} "] {
+                assert_eq!(guess(&service, &format!("{name}{blanks}")).await, invalid());
+            }
+            for padded in [format!("{name}   "), format!("\t{name}"), name.to_owned()] {
+                assert_eq!(refusal(service.login(&padded, PASSWORD).await), locked(), "{padded:?}");
+            }
+        }
+    }
+
     async fn a_lock_does_not_tell_which_identifiers_belong_to_one_account(database) {
         let service = Service::start(&database).await;
         service.register("ann", "ann@example.com").await.expect("registered");

@@ -83,6 +83,32 @@ on_each_database! {
         assert_eq!(again, (Code::FailedPrecondition, "OTP_INVALID".to_owned()));
     }
 
+    async fn whoever_has_reset_the_password_is_no_stranger(database) {
+        let mut server = MailServer::start().await;
+        let service = Service::start_mailing(&database, &server).await;
+        service.register("ann", ANN).await.expect("registered");
+        service.ask_for_code(ANN).await.expect("taken");
+        let request = ResetPasswordRequest {
+            email: ANN.to_owned(),
+            otp: server.next().await.code(),
+            new_password: NEW_PASSWORD.to_owned(),
+        };
+        let answer = service.auth().reset_password(request).await.expect("reset").into_inner();
+        for _ in 0..5 {
+            service.login(ANN, "a guess").await.expect_err("wrong");
+        }
+        let log_in = async |device_token: &str| {
+            let request = LoginRequest {
+                identifier: ANN.to_owned(),
+                password: NEW_PASSWORD.to_owned(),
+                device_token: device_token.to_owned(),
+            };
+            service.auth().login(request).await
+        };
+        assert_eq!(refusal(log_in("").await).1, "ACCOUNT_LOCKED");
+        log_in(&answer.device_token).await.expect("locked for strangers alone");
+    }
+
     async fn an_unknown_address_is_answered_alike_and_gets_no_mail(database) {
         let mut server = MailServer::start().await;
         let service = Service::start_mailing(&database, &server).await;

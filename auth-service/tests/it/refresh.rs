@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use proto::auth::v1::RefreshTokenRequest;
-use service_kit::{on_each_database, testing::ManualClock};
+use proto::auth::v1::{LogoutRequest, RefreshTokenRequest};
+use service_kit::{on_each_database, sql, testing::ManualClock};
 use tonic::Code;
 
-use crate::service::{PASSWORD, Service, config, refusal, violations};
+use crate::service::{PASSWORD, Service, by, config, refusal, violations};
 
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -26,6 +26,27 @@ on_each_database! {
         assert!(service.is_active(&first.access_token).await);
         assert!(service.is_active(&second.access_token).await);
         service.refresh(&second.refresh_token).await.expect("refreshed again");
+    }
+
+    async fn a_session_that_ends_takes_tokens_of_a_longer_life_along(database) {
+        let clock = ManualClock::default();
+        let with_ttl = |minutes| {
+            let mut config = config(&database, &clock);
+            config.access_token_ttl = Duration::from_mins(minutes);
+            Service::start_with(config, clock.clone())
+        };
+        let (long, short) = (with_ttl(60).await, with_ttl(15).await);
+        long.register("ann", "").await.expect("registered");
+        let first = long.login("ann", PASSWORD).await.expect("signed in");
+        let second = short.refresh(&first.refresh_token).await.expect("refreshed");
+        let logout = by(&second.access_token, LogoutRequest::default());
+        short.auth().logout(logout).await.expect("signed out");
+        let db = database.connect().await;
+        let select = sql!("SELECT revokes_until FROM events WHERE type = 'SESSION_REVOKED'");
+        let row = db.read(select).fetch_one().await.expect("an event");
+        let until: i64 = row.get("revokes_until").expect("a time");
+        let expiry = clock.clock().now() + Duration::from_hours(1);
+        assert!(until >= expiry.micros(), "the first token would be good again before it expires");
     }
 
     async fn within_the_grace_fifty_tabs_get_the_same_successor(database) {

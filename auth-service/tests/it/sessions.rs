@@ -177,4 +177,17 @@ on_each_database! {
         }
         assert_eq!(list(&root, 2).await.expect("a list"), 1);
     }
+
+    async fn what_is_no_session_id_is_not_found(database) {
+        let service = Service::start(&database).await;
+        service.register("ann", "").await.expect("registered");
+        let ann = service.login("ann", PASSWORD).await.expect("signed in").access_token;
+        let own = sessions(&service, &ann).await.remove(0).session_id;
+        for session_id in ["\0".to_owned(), "x".repeat(100_000), format!("{own} "), "☃".to_owned()] {
+            let request = by(&ann, RevokeSessionRequest { session_id });
+            let refused = refusal(service.users().revoke_session(request).await);
+            assert_eq!(refused, (Code::NotFound, "SESSION_NOT_FOUND".to_owned()));
+        }
+        assert!(service.is_active(&ann).await);
+    }
 }

@@ -4,10 +4,10 @@ use proto::auth::v1::{
     BatchGetUsersRequest, DeleteUserRequest, GetUserRequest, ListUsersRequest, ListUsersResponse,
     Role, UpdateUserRequest, User, UserContact,
 };
-use service_kit::on_each_database;
+use service_kit::{on_each_database, testing::ManualClock};
 use tonic::{Code, Status};
 
-use crate::service::{PASSWORD, SERVICE_TOKEN, Service, by, refusal, violations};
+use crate::service::{PASSWORD, SERVICE_TOKEN, Service, by, config, refusal, violations};
 
 fn update(token: &str, user: User, paths: &[&str]) -> tonic::Request<UpdateUserRequest> {
     let paths = paths.iter().map(|&path| path.to_owned()).collect();
@@ -338,5 +338,30 @@ on_each_database! {
         assert!(!service.is_active(&there).await, "all other sessions have ended");
         service.login("anna", new_password).await.expect("signed in");
         assert_eq!(refusal(service.login("anna", PASSWORD).await).1, "INVALID_CREDENTIALS");
+    }
+
+    async fn asking_for_one_taken_name_after_the_other_is_throttled(database) {
+        let clock = ManualClock::default();
+        let mut config = config(&database, &clock);
+        config.lockout.address_failures_max = 3;
+        let service = Service::start_with(config, clock).await;
+        for name in ["ann", "bob"] {
+            let email = format!("{name}@example.com");
+            service.register(name, &email).await.expect("registered");
+        }
+        let ann = service.login("ann", PASSWORD).await.expect("signed in").access_token;
+        let rename = async |username: &str| {
+            let user = User { username: username.to_owned(), ..User::default() };
+            send(&service, update(&ann, user, &["username"])).await
+        };
+        for _ in 0..3 {
+            assert_eq!(refusal(rename("bob").await).1, "USERNAME_TAKEN");
+        }
+        for name in ["bob", "free"] {
+            let throttled = (Code::ResourceExhausted, "TOO_MANY_FAILURES".to_owned());
+            assert_eq!(refusal(rename(name).await), throttled, "{name}");
+        }
+        let user = User { name: "Ann".to_owned(), ..User::default() };
+        send(&service, update(&ann, user, &["name"])).await.expect("nothing to find out");
     }
 }

@@ -109,7 +109,7 @@ impl Replica {
             last_used_at: now,
             idle_expires_at: now + DAY,
             expires_at: now + 30 * DAY,
-            access_expires_at: now + DAY,
+            access_expires_at: now + 30 * DAY,
             client: ClientInfo::default(),
         };
         issuer.issue(&user, &session, &self.keys.active()).expect("issued").access_token
