@@ -38,6 +38,9 @@ pub(crate) enum Error {
     /// The program does not take place.
     #[error("the program is cancelled")]
     ProgramCancelled,
+    /// The registration waits, has ended or is for no program.
+    #[error("the registration has no seat in a program")]
+    NoSeat,
     /// The program was changed since the caller saw it.
     #[error("the program was changed meanwhile: read it again")]
     EtagMismatch,
@@ -66,6 +69,7 @@ impl From<Error> for Rejection {
             Error::AlreadyRegistered => rejection(Code::AlreadyExists, "ALREADY_REGISTERED"),
             Error::RegistrationClosed => rejection(Code::FailedPrecondition, "REGISTRATION_CLOSED"),
             Error::ProgramCancelled => rejection(Code::FailedPrecondition, "PROGRAM_CANCELLED"),
+            Error::NoSeat => rejection(Code::FailedPrecondition, "NO_SEAT"),
             Error::EtagMismatch => rejection(Code::Aborted, "ETAG_MISMATCH"),
             Error::RoleRequired => rejection(Code::PermissionDenied, "ROLE_REQUIRED"),
             Error::AuthUnavailable => {

@@ -15,6 +15,8 @@ pub(crate) enum Action {
     CancelProgram,
     /// See who is registered for a program.
     ListParticipants,
+    /// Note whether a participant came.
+    SetAttendance,
     /// See a registration.
     ReadRegistration,
     /// See a user's registrations.
@@ -34,11 +36,12 @@ enum Holder {
 
 use Holder::{Staff, StaffOrOwner};
 
-const TABLE: [(Action, Holder); 7] = [
+const TABLE: [(Action, Holder); 8] = [
     (Action::CreateProgram, Staff),
     (Action::UpdateProgram, Staff),
     (Action::CancelProgram, Staff),
     (Action::ListParticipants, Staff),
+    (Action::SetAttendance, Staff),
     (Action::ReadRegistration, StaffOrOwner),
     (Action::ListRegistrations, StaffOrOwner),
     (Action::CancelRegistration, StaffOrOwner),

@@ -11,8 +11,9 @@ use service_kit::{
 use crate::{
     error::Error,
     model::{
-        Etag, EventType, NewEvent, NewProgram, Participation, Program, ProgramChanges,
-        ProgramFilter, ProgramId, ProgramStatus, Registration, StatusCounts, UserId,
+        Attendance, Etag, EventType, NewEvent, NewProgram, Participation, Program, ProgramChanges,
+        ProgramFilter, ProgramId, ProgramStatus, Registration, RegistrationId, Status,
+        StatusCounts, UserId,
     },
     permissions::{Action, check},
     registrations::tell_of,
@@ -158,6 +159,45 @@ impl Programs {
         let next_page_token = page.cut(&mut listed, |registration| registration.id.0);
         let counts = registrations::counts(&self.db, id).await?;
         Ok((listed, next_page_token, counts))
+    }
+
+    /// Notes whether a participant came; `None` takes the note back. What is noted already is not
+    /// noted again.
+    pub(crate) async fn set_attendance(
+        &self,
+        caller: &Caller,
+        id: RegistrationId,
+        attendance: Option<Attendance>,
+    ) -> Result<Registration, Error> {
+        check(caller, Action::SetAttendance, None)?;
+        let found = registrations::find(&self.db, id).await?;
+        let program_id = found.ok_or(Error::RegistrationNotFound)?.program_id;
+        let program_id = program_id.ok_or(Error::NoSeat)?;
+        let now = self.clock.now();
+        transaction!(self.db, |tx| {
+            seats::lock(tx, program_id).await?;
+            if stored(tx, program_id).await?.status == ProgramStatus::Cancelled {
+                return Ok(Err(Error::ProgramCancelled));
+            }
+            let Some(mut registration) = registrations::find_in(tx, id).await? else {
+                return Ok(Err(Error::RegistrationNotFound));
+            };
+            if registration.status != Status::Confirmed {
+                return Ok(Err(Error::NoSeat));
+            }
+            if registration.attendance != attendance {
+                registrations::set_attendance(tx, id, attendance).await?;
+                registration.attendance = attendance;
+                let event = NewEvent {
+                    event_type: EventType::AttendanceSet,
+                    program_id: Some(program_id),
+                    registration: Some((id, registration.user_id)),
+                    actor_id: Some(UserId(caller.user_id)),
+                };
+                events::append(tx, now, event).await?;
+            }
+            Ok(Ok(registration))
+        })?
     }
 }
 

@@ -16,6 +16,42 @@ impl Deletions {
     pub(crate) fn new(departures: Departures, users: UserDirectory) -> Self {
         Self { departures, users }
     }
+
+    /// The next of those who are registered, by id, and who of them has no account.
+    async fn page_after(&self, after: UserId) -> Result<Option<Page>, Status> {
+        let registered = self.departures.registered_after(after).await?;
+        let Some(last) = registered.last().copied() else { return Ok(None) };
+        let ids: Vec<_> = registered.iter().map(|user| user.0).collect();
+        let known = self.users.contacts(&ids).await?;
+        let gone = registered.into_iter().filter(|user| !known.contains_key(&user.0)).collect();
+        Ok(Some(Page { last, gone, is_anyone_known: !known.is_empty() }))
+    }
+
+    /// Fails where people are registered and auth-service knows none of them: then it is more
+    /// likely another one, or has lost its accounts, than that all of them were deleted.
+    async fn require_acquaintance(&self) -> Result<(), Status> {
+        let mut after = UserId(0);
+        while let Some(page) = self.page_after(after).await? {
+            if page.is_anyone_known {
+                return Ok(());
+            }
+            after = page.last;
+        }
+        if after == UserId(0) {
+            return Ok(());
+        }
+        let message = "auth-service knows none of those who are registered";
+        tracing::error!("{message}: is AUTH_URL the right one? No registration is ended for that");
+        Err(Status::failed_precondition(message))
+    }
+}
+
+/// Some of those who are registered.
+struct Page {
+    last: UserId,
+    /// Who has no account.
+    gone: Vec<UserId>,
+    is_anyone_known: bool,
 }
 
 #[async_trait]
@@ -34,16 +70,13 @@ impl EventHandler for Deletions {
     }
 
     async fn reconcile(&self) -> Result<(), Status> {
+        self.require_acquaintance().await?;
         let mut after = UserId(0);
-        loop {
-            let registered = self.departures.registered_after(after).await?;
-            let Some(last) = registered.last() else { return Ok(()) };
-            after = *last;
-            let ids: Vec<_> = registered.iter().map(|user| user.0).collect();
-            let known = self.users.contacts(&ids).await?;
-            let gone = registered.into_iter().filter(|user| !known.contains_key(&user.0));
-            self.departures.end_all(&gone.collect::<Vec<_>>()).await?;
+        while let Some(page) = self.page_after(after).await? {
+            self.departures.end_all(&page.gone).await?;
+            after = page.last;
         }
+        Ok(())
     }
 
     async fn begin_anew(&self, sequence: i64) -> Result<(), Status> {

@@ -10,8 +10,8 @@ use proto::{
         self as wire, CancelProgramRequest, CancelProgramResponse, CreateProgramRequest,
         CreateProgramResponse, GetProgramRequest, GetProgramResponse, ListParticipantsRequest,
         ListParticipantsResponse, ListProgramsRequest, ListProgramsResponse, Participant,
-        RegistrationCounts, RegistrationStatus, UpdateProgramRequest, UpdateProgramResponse,
-        program_service_server::ProgramService,
+        RegistrationCounts, RegistrationStatus, SetAttendanceRequest, SetAttendanceResponse,
+        UpdateProgramRequest, UpdateProgramResponse, program_service_server::ProgramService,
     },
 };
 use service_kit::{page::Page, rejection::Violation};
@@ -21,9 +21,10 @@ use super::times::{required_time, time, time_message};
 use crate::{
     error::Error,
     model::{
-        self, Capacity, Description, Etag, Location, NewProgram, Participation, ProgramChanges,
-        ProgramDetails, ProgramFilter, ProgramId, ProgramStatus, Registration, Repeatable,
-        Schedule, Sport, StatusCounts, TimeZone, Title, Training, TrainingLevel, UserId, valid,
+        self, Attendance, Capacity, Description, Etag, Location, NewProgram, Participation,
+        ProgramChanges, ProgramDetails, ProgramFilter, ProgramId, ProgramStatus, Registration,
+        RegistrationId, Repeatable, Schedule, Sport, StatusCounts, TimeZone, Title, Training,
+        TrainingLevel, UserId, valid,
     },
     programs::Programs,
 };
@@ -54,7 +55,9 @@ impl ProgramHandlers {
             // Not taken out: a user who came back has more than one registration.
             let contact = contacts.get(&registration.user_id.0).cloned().unwrap_or_default();
             let UserContact { username, email, name, .. } = contact;
-            Participant { registration: Some(registration.into()), username, email, name }
+            let attendance = attendance_number(registration.attendance);
+            let registration = Some(registration.into());
+            Participant { registration, username, email, name, attendance }
         };
         Ok(listed.into_iter().map(participant).collect())
     }
@@ -130,6 +133,18 @@ impl ProgramService for ProgramHandlers {
         let StatusCounts { confirmed, waitlisted, cancelled } = counts;
         let counts = Some(RegistrationCounts { confirmed, waitlisted, cancelled });
         Ok(Response::new(ListParticipantsResponse { participants, next_page_token, counts }))
+    }
+
+    async fn set_attendance(
+        &self,
+        request: Request<SetAttendanceRequest>,
+    ) -> Result<Response<SetAttendanceResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let (id, attendance) = parse_attendance(request.get_ref()).map_err(Error::Invalid)?;
+        let registration = self.programs.set_attendance(&caller, id, attendance).await?;
+        let attendance = attendance_number(registration.attendance);
+        let registration = Some(registration.into());
+        Ok(Response::new(SetAttendanceResponse { registration, attendance }))
     }
 }
 
@@ -297,6 +312,39 @@ fn parse_participants(
         (Some(id), Some(participation), Ok(page)) => Ok((id, participation, page)),
         _ => Err(violations),
     }
+}
+
+fn parse_attendance(
+    request: &SetAttendanceRequest,
+) -> Result<(RegistrationId, Option<Attendance>), Vec<Violation>> {
+    let mut violations = Vec::new();
+    let id = valid(RegistrationId::parse(request.registration_id), &mut violations);
+    let attendance = match wire::Attendance::try_from(request.attendance) {
+        Ok(wire::Attendance::Unspecified) => Ok(None),
+        Ok(wire::Attendance::Present) => Ok(Some(Attendance::Present)),
+        Ok(wire::Attendance::Absent) => Ok(Some(Attendance::Absent)),
+        Ok(wire::Attendance::Excused) => Ok(Some(Attendance::Excused)),
+        Err(_) => {
+            let description = "attendance is not one of Attendance";
+            Err(Violation::new("attendance", "INVALID_VALUE", description))
+        }
+    };
+    id.zip(valid(attendance, &mut violations)).ok_or(violations)
+}
+
+impl From<Attendance> for wire::Attendance {
+    fn from(attendance: Attendance) -> Self {
+        match attendance {
+            Attendance::Present => Self::Present,
+            Attendance::Absent => Self::Absent,
+            Attendance::Excused => Self::Excused,
+        }
+    }
+}
+
+/// As a message holds it: 0 where nothing is noted.
+fn attendance_number(attendance: Option<Attendance>) -> i32 {
+    attendance.map_or(wire::Attendance::Unspecified, Into::into).into()
 }
 
 impl From<model::Program> for wire::Program {

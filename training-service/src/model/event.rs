@@ -19,6 +19,8 @@ pub(crate) enum EventType {
     Promoted,
     /// A registration was ended.
     RegistrationCancelled,
+    /// It was noted whether a participant came, or no longer is.
+    AttendanceSet,
 }
 
 impl EventType {
@@ -32,6 +34,7 @@ impl EventType {
             Self::Waitlisted => "WAITLISTED",
             Self::Promoted => "PROMOTED",
             Self::RegistrationCancelled => "REGISTRATION_CANCELLED",
+            Self::AttendanceSet => "ATTENDANCE_SET",
         }
     }
 }

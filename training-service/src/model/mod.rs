@@ -14,7 +14,7 @@ pub(crate) use program::{
     ProgramFilter, ProgramStatus,
 };
 pub(crate) use registration::{
-    Listing, NewRegistration, Registration, Status, StatusCounts, Training, Wish,
+    Attendance, Listing, NewRegistration, Registration, Status, StatusCounts, Training, Wish,
 };
 pub(crate) use repeatable::{Repeatable, RequestId};
 pub(crate) use schedule::{Schedule, TimeZone};

@@ -93,6 +93,8 @@ pub(crate) struct Registration {
     pub(crate) status: Status,
     /// From 1, without gaps; 0 where it is not waiting.
     pub(crate) waitlist_position: i64,
+    /// Whether the participant came, if that is noted.
+    pub(crate) attendance: Option<Attendance>,
 }
 
 /// Where a registration stands.
@@ -121,6 +123,33 @@ impl Status {
     /// The status of that word.
     pub(crate) fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+}
+
+/// Whether a participant came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attendance {
+    Present,
+    Absent,
+    /// Absent, and has said why.
+    Excused,
+}
+
+impl Attendance {
+    const ALL: [Self; 3] = [Self::Present, Self::Absent, Self::Excused];
+
+    /// The word that is stored.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Present => "present",
+            Self::Absent => "absent",
+            Self::Excused => "excused",
+        }
+    }
+
+    /// The attendance of that word.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|attendance| attendance.as_str() == word)
     }
 }
 

@@ -14,4 +14,5 @@ pub(crate) const MIGRATIONS: Migrations = service_kit::migrations!("training":
     1 "0001_registrations",
     2 "0002_programs",
     3 "0003_auth_events",
+    4 "0004_attendance",
 );

@@ -9,14 +9,14 @@ use service_kit::{
 
 use super::seats::Place;
 use crate::model::{
-    Participation, ProgramId, Registration, RegistrationId, Sport, Status, StatusCounts, Training,
-    TrainingLevel, UserId,
+    Attendance, Participation, ProgramId, Registration, RegistrationId, Sport, Status,
+    StatusCounts, Training, TrainingLevel, UserId,
 };
 
 /// The columns that [`registration`] reads, of the table under the name `r`, but for the place in
 /// the queue.
-const COLUMNS: &str =
-    "r.id, r.user_id, r.sport, r.training_level, r.registered_at, r.program_id, r.status, ";
+const COLUMNS: &str = "r.id, r.user_id, r.sport, r.training_level, r.registered_at, r.program_id, r.status, \
+     r.attendance, ";
 
 /// The place in the queue: a look into the index for each row.
 const POSITION: &str = "(SELECT COUNT(*) FROM registrations w WHERE w.program_id = r.program_id \
@@ -60,6 +60,16 @@ pub(crate) async fn end(tx: &mut Tx, id: RegistrationId, status: Status) -> Resu
     );
     let query = tx.query(end).bind(Status::Cancelled.as_str()).bind(id.0).bind(status.as_str());
     Ok(query.execute().await? == 1)
+}
+
+/// Notes whether the participant came; `None` takes the note back.
+pub(crate) async fn set_attendance(
+    tx: &mut Tx,
+    id: RegistrationId,
+    attendance: Option<Attendance>,
+) -> Result<(), DbError> {
+    let set = sql!("UPDATE registrations SET attendance = ? WHERE id = ?");
+    tx.query(set).bind(attendance.map(Attendance::as_str)).bind(id.0).execute().await.map(drop)
 }
 
 /// The registration `id`.
@@ -201,6 +211,10 @@ fn registration(row: &Row) -> Result<Registration, DbError> {
     let sport = Sport::parse(row.get("sport")?);
     let level = TrainingLevel::parse(row.get("training_level")?);
     let status = Status::from_word(&row.get::<String, _>("status")?);
+    let attendance = row.get::<Option<String>, _>("attendance")?;
+    let attendance = attendance.map(|word| {
+        Attendance::from_word(&word).ok_or(DbError::Corrupt("registrations.attendance"))
+    });
     Ok(Registration {
         id: RegistrationId(row.get("id")?),
         user_id: UserId(row.get("user_id")?),
@@ -212,5 +226,6 @@ fn registration(row: &Row) -> Result<Registration, DbError> {
         program_id: row.get::<Option<i64>, _>("program_id")?.map(ProgramId),
         status: status.ok_or(DbError::Corrupt("registrations.status"))?,
         waitlist_position: row.get("waitlist_position")?,
+        attendance: attendance.transpose()?,
     })
 }

@@ -119,6 +119,9 @@ struct State {
     /// The number of the last event that is no longer kept.
     forgotten: AtomicI64,
     hides_users: AtomicBool,
+    has_no_users: AtomicBool,
+    /// How often it was asked whose accounts there are.
+    asked_for_users: AtomicUsize,
 }
 
 impl AuthPeer {
@@ -134,6 +137,8 @@ impl AuthPeer {
             events: watch::Sender::default(),
             forgotten: AtomicI64::new(0),
             hides_users: AtomicBool::new(false),
+            has_no_users: AtomicBool::new(false),
+            asked_for_users: AtomicUsize::new(0),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -160,6 +165,16 @@ impl AuthPeer {
     /// From now on it fails to tell whose accounts there are.
     pub(crate) fn hide_users(&self) {
         self.state.hides_users.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it has no accounts at all.
+    pub(crate) fn set_without_users(&self, has_no_users: bool) {
+        self.state.has_no_users.store(has_no_users, Ordering::SeqCst);
+    }
+
+    /// How often it was asked whose accounts there are.
+    pub(crate) fn times_asked_for_users(&self) -> usize {
+        self.state.asked_for_users.load(Ordering::SeqCst)
     }
 
     /// Ends the tokens of a session.
@@ -304,7 +319,7 @@ impl EventService for AuthServer {
     }
 }
 
-/// Everyone has an account of whom no event tells that it was deleted.
+/// Everyone has an account of whom no event tells that it was deleted, unless nobody has one.
 #[tonic::async_trait]
 impl UserService for AuthServer {
     async fn batch_get_users(
@@ -315,10 +330,12 @@ impl UserService for AuthServer {
         if self.0.hides_users.load(Ordering::SeqCst) {
             return Err(Status::unavailable("told to hide them"));
         }
+        self.0.asked_for_users.fetch_add(1, Ordering::SeqCst);
+        let has_no_users = self.0.has_no_users.load(Ordering::SeqCst);
         let events = self.0.events.borrow();
         let is_deleted = |id: &i64| {
             let deletes = |event: &Event| event.r#type() == EventType::UserDeleted;
-            events.iter().any(|event| deletes(event) && event.user_id == *id)
+            has_no_users || events.iter().any(|event| deletes(event) && event.user_id == *id)
         };
         let ids = request.into_inner().user_ids.into_iter().filter(|id| !is_deleted(id));
         let contact = |user_id| UserContact {

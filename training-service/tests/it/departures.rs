@@ -95,6 +95,48 @@ on_each_database! {
         until_confirmed(&service, 12).await;
         assert_eq!(service.user(11).list_own().await[0].status(), RegistrationStatus::Cancelled);
     }
+
+    async fn an_auth_service_that_knows_nobody_ends_no_registration(database) {
+        let service = Service::start(&database).await;
+        let coach = service.user_with(3, &["coach"]);
+        let id = coach.announce(program(1)).await.expect("created").id;
+        for user in [11, 12, 13] {
+            service.user(user).create(seat(id)).await.expect("registered");
+        }
+        service.auth.tell(EventType::UserDeleted, 11);
+        until_confirmed(&service, 12).await;
+        let clock = service.clock.clone();
+        service.stop().await;
+
+        // Another one, with another log, from which the cursor's place is gone.
+        let auth = AuthPeer::start(clock.clock()).await;
+        auth.set_without_users(true);
+        auth.tell(EventType::UserUpdated, 1);
+        auth.tell(EventType::UserDeleted, 12);
+        auth.forget_events();
+        auth.tell(EventType::UserUpdated, 1);
+        let service = Service::start_with(&database, auth, clock).await;
+        until_asked_for_users(&service.auth, 2).await;
+        let status = async |user| service.user(user).list_own().await[0].status();
+        assert_eq!(status(12).await, RegistrationStatus::Confirmed);
+        assert_eq!(status(13).await, RegistrationStatus::Waitlisted);
+
+        // It asks again, until it is the right one.
+        service.auth.set_without_users(false);
+        until_confirmed(&service, 13).await;
+        assert_eq!(status(12).await, RegistrationStatus::Cancelled);
+    }
+}
+
+/// Waits until it was asked so often whose accounts there are.
+async fn until_asked_for_users(auth: &AuthPeer, times: usize) {
+    for _ in 0..200 {
+        if auth.times_asked_for_users() >= times {
+            return;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it was asked {} times only", auth.times_asked_for_users());
 }
 
 /// Waits until the only registration of a user has a seat.

@@ -4,6 +4,7 @@
 
 mod access;
 mod announcing;
+mod attendance;
 mod auth_peer;
 mod creating;
 mod departures;

@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl User {
-    async fn roster(
+    pub(crate) async fn roster(
         &self,
         request: ListParticipantsRequest,
     ) -> Result<ListParticipantsResponse, Rejection> {

@@ -44,7 +44,7 @@ fn places(registrations: &[Registration]) -> Vec<(i64, i64)> {
 }
 
 /// A service with a program, and its coach.
-async fn house(
+pub(crate) async fn house(
     database: &service_kit::testing::TestDatabase,
     capacity: i64,
 ) -> (Service, User, Program) {
