@@ -31,8 +31,8 @@ use crate::{
     request_id::{RequestId, X_REQUEST_ID},
 };
 
-/// By how much the deadline that a service is told is later than ours, so that ours passes first:
-/// the channel takes a call that runs into its own for a lost connection.
+/// By how much the deadline that a service is told is later than ours, so that ours passes first
+/// and every late answer is told in the same words.
 const DEADLINE_GRACE: Duration = Duration::from_millis(50);
 
 /// The address that a connection comes from.

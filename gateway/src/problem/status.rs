@@ -159,7 +159,10 @@ const NOT_YET: &str = "Too many requests. Please try again later.";
 
 /// The reasons that have a text of their own, or another status than their code's. Tokens that are
 /// refused have theirs in [`token_text`].
-const REASONS: [Reason; 14] = [
+const REASONS: [Reason; 15] = [
+    // Nothing of the request is wrong: it lost a race, again and again.
+    Reason::says("CONTENDED", "Too many changes at once. Please try again.")
+        .status(StatusCode::SERVICE_UNAVAILABLE),
     Reason::says("USERNAME_TAKEN", "Username already exists"),
     Reason::says("EMAIL_TAKEN", "Email already exists"),
     Reason::says("INVALID_CREDENTIALS", "Invalid credentials"),

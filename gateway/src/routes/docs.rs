@@ -3,7 +3,7 @@
 
 use std::{
     io::{self, Read},
-    sync::LazyLock,
+    sync::{LazyLock, OnceLock},
 };
 
 use axum::{
@@ -21,7 +21,11 @@ use http::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Gateway, openapi::OPERATION, problem::Problem};
+use crate::{
+    Gateway,
+    openapi::{OPERATION, refusals::BadRequest},
+    problem::Problem,
+};
 
 pub(super) fn routes() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new()
@@ -83,12 +87,13 @@ struct Part {
 
 enum Content {
     Plain(&'static str),
-    Gzip(&'static [u8]),
+    /// And inflated, once someone has asked for it: not once for each who does.
+    Gzip(&'static [u8], OnceLock<Bytes>),
 }
 
 macro_rules! swagger_ui {
     ($part:literal) => {
-        Content::Gzip(include_bytes!(concat!(env!("OUT_DIR"), "/", $part, ".gz")))
+        Content::Gzip(include_bytes!(concat!(env!("OUT_DIR"), "/", $part, ".gz")), OnceLock::new())
     };
 }
 
@@ -124,15 +129,16 @@ static PARTS: [Part; 3] = [
             (String = "text/css"),
         )),
         (status = 304, description = "It is the one that `If-None-Match` names."),
+        BadRequest,
     )
 )]
 async fn part_of_docs(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     let part = PARTS.iter().find(|part| part.name == name);
     let part = part.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", "Not found"))?;
     let content_type = (CONTENT_TYPE, HeaderValue::from_static(part.content_type));
-    let gzip = match part.content {
-        Content::Plain(text) => return Ok(([CACHED, content_type], text).into_response()),
-        Content::Gzip(bytes) => bytes,
+    let (gzip, inflated) = match &part.content {
+        Content::Plain(text) => return Ok(([CACHED, content_type], *text).into_response()),
+        Content::Gzip(bytes, inflated) => (*bytes, inflated),
     };
     let tag = entity_tag(gzip);
     let same = [CACHED, (ETAG, tag.clone()), (VARY, HeaderValue::from_static("accept-encoding"))];
@@ -143,11 +149,15 @@ async fn part_of_docs(Path(name): Path<String>, headers: HeaderMap) -> Result<Re
         let coding = (CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         return Ok((same, [content_type, coding], gzip).into_response());
     }
-    let plain = decompress(gzip).map_err(|error| {
-        tracing::error!(%error, part = part.name, "a part of the page is broken");
-        Problem::internal()
-    })?;
-    Ok((same, [content_type], plain).into_response())
+    if inflated.get().is_none() {
+        let plain = decompress(gzip).map_err(|error| {
+            tracing::error!(%error, part = part.name, "a part of the page is broken");
+            Problem::internal()
+        })?;
+        // Where another was quicker, it is the same.
+        let _ = inflated.set(plain.into());
+    }
+    Ok((same, [content_type], inflated.get().cloned().unwrap_or_default()).into_response())
 }
 
 /// The check sum of the content, which ends what gzip makes (RFC 1952 section 2.3.1). Weak, as it
