@@ -6,12 +6,14 @@ use http::{
     HeaderMap, StatusCode,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
+use prost_types::Timestamp;
 use serde_json::{Map, Value};
 use service_kit::rejection::Violation;
 
 use crate::{
     Gateway, body,
     problem::{Problem, Wording},
+    times,
 };
 
 /// A body that is a JSON object, or none, which counts as `{}`. Of two members of one name the last
@@ -110,6 +112,34 @@ impl Members {
         }
     }
 
+    /// A point in time as RFC 3339 has it; `None` where it is absent or null.
+    pub(crate) fn time(&mut self, name: &'static str) -> Option<Timestamp> {
+        let text = match self.take(name) {
+            None | Some(Value::Null) => return None,
+            Some(Value::String(text)) => text,
+            Some(_) => {
+                self.wrong_type(name, "a string");
+                return None;
+            }
+        };
+        let time = times::parse(&text);
+        if time.is_none() {
+            let description = format!("{name} must be a time such as 2026-01-31T12:00:00Z");
+            self.refuse(Violation::new(name, "INVALID_FORMAT", description));
+        }
+        time
+    }
+
+    /// A point in time that the service wants, as [`Members::expected`].
+    pub(crate) fn expected_time(&mut self, name: &'static str) -> Option<Timestamp> {
+        let told_before = self.violations.len();
+        let time = self.time(name);
+        if time.is_none() && self.violations.len() == told_before {
+            self.violations.push(Violation::required(name));
+        }
+        time
+    }
+
     /// A string that is to replace another: `None` where it is absent, empty where it is null.
     pub(crate) fn change(&mut self, name: &'static str) -> Option<String> {
         self.has(name).then(|| self.text(name))
@@ -158,7 +188,8 @@ impl Members {
         }
     }
 
-    fn has(&self, name: &'static str) -> bool {
+    /// Whether it is there, if only as null.
+    pub(crate) fn has(&self, name: &'static str) -> bool {
         #[cfg(test)]
         asked::note(name);
         self.left.contains_key(name)

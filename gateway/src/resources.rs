@@ -3,12 +3,12 @@
 
 use proto::{
     auth::v1::{self as auth, Role},
-    training::v1::{self as training, RegistrationStatus},
+    training::v1::{self as training, ProgramStatus, RegistrationStatus},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::times;
+use crate::{problem::Problem, times, upstream::given};
 
 /// An account.
 #[derive(Debug, Serialize, ToSchema)]
@@ -128,6 +128,122 @@ impl From<training::Registration> for Registration {
             program_id: number(registration.program_id),
             waitlist_position: number(registration.waitlist_position),
         }
+    }
+}
+
+/// A training that has a time, a place and seats.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Program {
+    #[schema(minimum = 1, example = 1)]
+    id: i64,
+    #[schema(example = "Nets")]
+    title: String,
+    #[schema(required)]
+    description: Option<String>,
+    #[schema(example = "cricket")]
+    sport: String,
+    #[schema(example = "intermediate")]
+    training_level: String,
+    #[schema(required, example = "Main ground")]
+    location: Option<String>,
+    /// The account of who leads it.
+    #[schema(required)]
+    coach_id: Option<i64>,
+    #[schema(required, format = DateTime, example = "2026-01-31T12:00:00.000000Z")]
+    starts_at: Option<String>,
+    #[schema(required, format = DateTime, example = "2026-01-31T13:00:00.000000Z")]
+    ends_at: Option<String>,
+    /// Whose clocks the times are meant by: a name of the IANA database.
+    #[schema(example = "Europe/Berlin")]
+    time_zone: String,
+    /// From when on one may register; null: from its creation on.
+    #[schema(required, format = DateTime, example = "2026-01-01T12:00:00.000000Z")]
+    registration_opens_at: Option<String>,
+    /// Until when one may register; null: until it starts.
+    #[schema(required, format = DateTime, example = "2026-01-30T12:00:00.000000Z")]
+    registration_closes_at: Option<String>,
+    /// How many seats there are; null: any number.
+    #[schema(required)]
+    capacity: Option<i64>,
+    seats_taken: i64,
+    waitlist_length: i64,
+    /// `active`, `cancelled`; `unknown` for one that the gateway has no word for
+    #[schema(example = "active")]
+    status: &'static str,
+    /// Changes whenever the program is changed or cancelled.
+    etag: String,
+    #[schema(required, format = DateTime, example = "2026-01-01T12:00:00.000000Z")]
+    created_at: Option<String>,
+    #[schema(required, format = DateTime, example = "2026-01-01T12:00:00.000000Z")]
+    updated_at: Option<String>,
+}
+
+impl From<training::Program> for Program {
+    fn from(program: training::Program) -> Self {
+        Self {
+            id: program.id,
+            status: match program.status() {
+                ProgramStatus::Active => "active",
+                ProgramStatus::Cancelled => "cancelled",
+                ProgramStatus::Unspecified => "unknown",
+            },
+            title: program.title,
+            description: text(program.description),
+            sport: program.sport,
+            training_level: program.training_level,
+            location: text(program.location),
+            coach_id: number(program.coach_id),
+            starts_at: times::rfc3339(program.starts_at),
+            ends_at: times::rfc3339(program.ends_at),
+            time_zone: program.time_zone,
+            registration_opens_at: times::rfc3339(program.registration_opens_at),
+            registration_closes_at: times::rfc3339(program.registration_closes_at),
+            capacity: number(program.capacity),
+            seats_taken: program.seats_taken,
+            waitlist_length: program.waitlist_length,
+            etag: program.etag,
+            created_at: times::rfc3339(program.created_at),
+            updated_at: times::rfc3339(program.updated_at),
+        }
+    }
+}
+
+/// Who is registered for a program.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Participant {
+    registration_id: i64,
+    user_id: i64,
+    #[schema(required, example = "newuser")]
+    username: Option<String>,
+    #[schema(required, example = "John Doe")]
+    name: Option<String>,
+    #[schema(required, example = "user@example.com")]
+    email: Option<String>,
+    /// `confirmed`, `waitlisted`; `unknown` for one that the gateway has no word for
+    #[schema(example = "confirmed")]
+    status: &'static str,
+    /// From 1 on, where it is waitlisted.
+    #[schema(required)]
+    waitlist_position: Option<i64>,
+    #[schema(required, format = DateTime, example = "2026-01-31T12:00:00.000000Z")]
+    registered_at: Option<String>,
+}
+
+impl Participant {
+    /// # Errors
+    /// 500 where the service left out the registration.
+    pub(crate) fn new(participant: training::Participant) -> Result<Self, Problem> {
+        let registration = given(participant.registration)?;
+        Ok(Self {
+            registration_id: registration.id,
+            user_id: registration.user_id,
+            username: text(participant.username),
+            name: text(participant.name),
+            email: text(participant.email),
+            status: status(registration.status()),
+            waitlist_position: number(registration.waitlist_position),
+            registered_at: times::rfc3339(registration.registration_date),
+        })
     }
 }
 

@@ -2,6 +2,8 @@
 
 use prost_types::Timestamp;
 
+const NANOS_A_SECOND: i128 = 1_000_000_000;
+
 /// RFC 3339: `2026-01-31T12:00:00.000000Z`. `None` where a peer gave no time, or one that is none.
 pub(crate) fn rfc3339(time: Option<Timestamp>) -> Option<String> {
     let time = time?;
@@ -14,6 +16,14 @@ pub(crate) fn without_zone(time: Option<Timestamp>) -> Option<String> {
     let mut text = rfc3339(time)?;
     text.pop();
     Some(text)
+}
+
+/// Reads what RFC 3339 has: a date, a time and an offset.
+pub(crate) fn parse(text: &str) -> Option<Timestamp> {
+    let time: jiff::Timestamp = text.parse().ok()?;
+    let nanos = time.as_nanosecond();
+    let seconds = nanos.div_euclid(NANOS_A_SECOND).try_into().ok()?;
+    Some(Timestamp { seconds, nanos: nanos.rem_euclid(NANOS_A_SECOND).try_into().ok()? })
 }
 
 #[cfg(test)]
@@ -45,6 +55,17 @@ mod tests {
             without_zone(Some(at(-1, 500_000_000))).as_deref(),
             Some("1969-12-31T23:59:59.500000")
         );
+    }
+
+    #[test]
+    fn reads_times_of_any_offset_and_before_the_epoch() {
+        for noon in ["2026-01-31T12:00:00Z", "2026-01-31T13:00:00.000+01:00"] {
+            assert_eq!(parse(noon), Some(at(1_769_860_800, 0)), "{noon}");
+        }
+        assert_eq!(parse("1969-12-31T23:59:59.5Z"), Some(at(-1, 500_000_000)));
+        for bad in ["", "2026-01-31", "2026-01-31T12:00:00", "2026-02-30T12:00:00Z", "noon"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
     }
 
     #[test]

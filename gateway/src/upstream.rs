@@ -15,7 +15,10 @@ use http::{
 };
 use proto::{
     auth::v1::{auth_service_client::AuthServiceClient, user_service_client::UserServiceClient},
-    training::v1::registration_service_client::RegistrationServiceClient,
+    training::v1::{
+        program_service_client::ProgramServiceClient,
+        registration_service_client::RegistrationServiceClient,
+    },
 };
 use service_kit::{
     channel::RpcChannel,
@@ -93,6 +96,11 @@ impl Call {
     /// training-service's registrations.
     pub(crate) fn registrations(&self) -> RegistrationServiceClient<RpcChannel> {
         RegistrationServiceClient::new(self.gateway.0.training.clone())
+    }
+
+    /// training-service's programs.
+    pub(crate) fn programs(&self) -> ProgramServiceClient<RpcChannel> {
+        ProgramServiceClient::new(self.gateway.0.training.clone())
     }
 
     /// `message` with what the service has to know of the HTTP request.

@@ -128,6 +128,31 @@ bodies! {
         optional: [],
         either: [],
     }
+    /// A training to be announced.
+    CreateProgram {
+        required: [title, sport, training_level, starts_at as time, ends_at as time],
+        optional: [
+            description, location, coach_id, time_zone, registration_opens_at as time,
+            registration_closes_at as time, capacity
+        ],
+        either: [],
+    }
+    /// What is to be changed; null takes away what need not be there.
+    UpdateProgram {
+        required: [],
+        optional: [
+            title, sport, training_level, starts_at as time, ends_at as time, description,
+            location, coach_id, time_zone, registration_opens_at as time,
+            registration_closes_at as time, capacity, etag
+        ],
+        either: [],
+    }
+    /// The `etag` that was seen, where nobody may have changed the program since.
+    CancelProgram {
+        required: [],
+        optional: [etag],
+        either: [],
+    }
     /// A wish for training: a program, or what to train.
     CreateRegistration {
         required: [],
@@ -191,6 +216,21 @@ fn describe(member: &str) -> ObjectBuilder {
             .pattern(Some("^[0-9]{6}$"))
             .description(Some("The code that was mailed."))
             .examples([123_456]),
+        "title" => text("What it is called.", 200).pattern(Some(LABEL)).examples(["Nets"]),
+        "description" => text("More about it.", 5000).examples(["Bring your own bat."]),
+        "location" => text("Where it is.", 200).pattern(Some(NAME)).examples(["Main ground"]),
+        "time" => ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .description(Some("RFC 3339."))
+            .examples(["2030-01-31T12:00:00Z"]),
+        "time_zone" => text("Of the IANA database; else UTC.", 64).examples(["Europe/Berlin"]),
+        "coach_id" => integer("The account of who leads it.").examples([1]),
+        "capacity" => integer("How many seats there are; 0 and null: any number.")
+            .maximum(Some(1_000_000))
+            .examples([20]),
+        "etag" => text("If given, the program must still be the one with this `etag`.", 64)
+            .examples(["..."]),
         "program_id" => ObjectBuilder::new()
             .schema_type(Type::Integer)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
@@ -199,6 +239,15 @@ fn describe(member: &str) -> ObjectBuilder {
             .description(Some("The program, which says what is trained.")),
         _ => ObjectBuilder::new(),
     }
+}
+
+/// An integer from 0 on.
+fn integer(description: &str) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+        .minimum(Some(0))
+        .description(Some(description))
 }
 
 /// A member that may be there, and may be null, which is the same as absent.

@@ -21,6 +21,7 @@ const DESCRIPTION: &str = "Accounts and training registrations of a cricket club
 /// Families of routes, in the order in which a reader sees them.
 pub(crate) const ACCOUNTS: &str = "Accounts";
 pub(crate) const USERS: &str = "Users";
+pub(crate) const PROGRAMS: &str = "Programs";
 pub(crate) const REGISTRATIONS: &str = "Registrations";
 pub(crate) const OPERATION: &str = "Operation";
 
@@ -37,6 +38,7 @@ pub(crate) fn empty() -> OpenApi {
     let tags = [
         (ACCOUNTS, "Making accounts, signing in and out"),
         (USERS, "The accounts of others, for administrators, and one's own"),
+        (PROGRAMS, "Trainings that have a time, a place and seats"),
         (REGISTRATIONS, "Places in training"),
         (OPERATION, "For whoever runs this or writes a client"),
     ];

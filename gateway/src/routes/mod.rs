@@ -7,6 +7,7 @@ mod document_001;
 mod documents_002_to_004;
 mod health;
 mod keys;
+mod programs;
 mod registrations;
 mod sessions;
 
@@ -45,6 +46,7 @@ fn limited() -> OpenApiRouter<Gateway> {
         .merge(documents_002_to_004::routes())
         .merge(account::routes())
         .merge(sessions::routes())
+        .merge(programs::routes())
         .merge(registrations::routes())
         .merge(keys::routes())
         .merge(docs::routes())

@@ -3,7 +3,8 @@
 use axum::{Json, response::Response};
 use http::StatusCode;
 use proto::training::v1::{
-    CreateRegistrationRequest, GetRegistrationRequest, ListRegistrationsRequest,
+    CancelRegistrationRequest, CreateRegistrationRequest, GetRegistrationRequest,
+    ListRegistrationsRequest,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -26,7 +27,7 @@ use crate::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<Gateway> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get_one))
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get_one, cancel))
 }
 
 const CREATE: Wording = Wording {
@@ -124,5 +125,22 @@ async fn get_one(call: Call, Id(registration_id): Id) -> Result<Json<Registratio
     let mut training = call.registrations();
     let rpc = training.get_registration(call.request(GetRegistrationRequest { registration_id }));
     let answer = call.answer(rpc, &Wording::PLAIN).await?;
+    Ok(Json(given(answer.registration)?.into()))
+}
+
+/// Ends a registration: one's own, or for coaches and administrators any. Its seat goes to who
+/// waits for one.
+#[utoipa::path(
+    delete,
+    path = "/registrations/{id}",
+    tag = REGISTRATIONS,
+    security(("bearer" = [])),
+    params(Id),
+    responses((status = 200, description = "The registration as it is now.", body = Registration))
+)]
+async fn cancel(call: Call, Id(registration_id): Id) -> Result<Json<Registration>, Problem> {
+    let mut training = call.registrations();
+    let request = call.request(CancelRegistrationRequest { registration_id });
+    let answer = call.answer(training.cancel_registration(request), &Wording::PLAIN).await?;
     Ok(Json(given(answer.registration)?.into()))
 }

@@ -25,6 +25,7 @@ mod journey;
 mod logout;
 mod logs;
 mod program;
+mod programs;
 mod rest;
 mod separate;
 mod settings;
