@@ -19,6 +19,7 @@
 //! | `problem` | errors: the one place where a `Status` becomes an HTTP answer |
 //! | `resources`, `answers`, `times` | users, registrations, ... as JSON shows them |
 //! | `signing_in` | signing in, which three families of routes have in common |
+//! | `spreadsheet` | lists as CSV that starts no formula |
 //! | `openapi` | the description of the routes, of which `/docs` is a reader |
 //! | `routes` | one file for each family of routes |
 //!
@@ -45,6 +46,7 @@ mod request_id;
 mod resources;
 mod routes;
 mod signing_in;
+mod spreadsheet;
 mod times;
 mod upstream;
 

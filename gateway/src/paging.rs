@@ -110,7 +110,7 @@ impl FromRequestParts<Gateway> for Paging {
 }
 
 /// The value of `Link` for the page at `page_token` of the list at `path`.
-fn link_to_next(path: &str, page_size: Option<i32>, page_token: &str) -> HeaderValue {
+pub(crate) fn link_to_next(path: &str, page_size: Option<i32>, page_token: &str) -> HeaderValue {
     let mut query = Serializer::new(String::new());
     if let Some(page_size) = page_size {
         query.append_pair("page_size", &page_size.to_string());

@@ -245,6 +245,33 @@ impl Participant {
             registered_at: times::rfc3339(registration.registration_date),
         })
     }
+
+    /// The names of its members.
+    pub(crate) const COLUMNS: [&str; 8] = [
+        "registration_id",
+        "user_id",
+        "username",
+        "name",
+        "email",
+        "status",
+        "waitlist_position",
+        "registered_at",
+    ];
+
+    /// Its members in that order; what is absent is empty.
+    pub(crate) fn cells(&self) -> [String; 8] {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        [
+            self.registration_id.to_string(),
+            self.user_id.to_string(),
+            text(&self.username),
+            text(&self.name),
+            text(&self.email),
+            self.status.to_owned(),
+            self.waitlist_position.map(|place| place.to_string()).unwrap_or_default(),
+            text(&self.registered_at),
+        ]
+    }
 }
 
 fn text(text: String) -> Option<String> {

@@ -1,7 +1,15 @@
 //! `/programs`: trainings that have a time, a place and seats.
 
-use axum::{Json, extract::FromRequestParts};
-use http::{StatusCode, request::Parts};
+use axum::{
+    Json,
+    extract::FromRequestParts,
+    response::{IntoResponse, Response},
+};
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{LINK, VARY},
+    request::Parts,
+};
 use prost_types::FieldMask;
 use proto::training::v1::{
     self as training, CancelProgramRequest, CreateProgramRequest, GetProgramRequest,
@@ -22,9 +30,10 @@ use crate::{
         bodies::{CancelProgram, CreateProgram, UpdateProgram},
         refusals::{Conflict, Forbidden},
     },
-    paging::Paging,
+    paging::{Paging, link_to_next},
     problem::{Problem, Wording},
     resources::{Participant, Program},
+    spreadsheet,
     upstream::{Call, given},
 };
 
@@ -267,13 +276,28 @@ struct Roster {
     tag = PROGRAMS,
     security(("bearer" = [])),
     params(Id, Paging),
-    responses((status = 200, description = "The participants.", body = Roster), Forbidden)
+    responses(
+        (
+            status = 200,
+            description = "The participants; as CSV, no cell can start a formula.",
+            content((Roster = "application/json"), (String = "text/csv")),
+            headers(
+                (
+                    "Link" = Option<String>,
+                    description = "Of CSV: the next page (`rel=next`, RFC 8288)."
+                ),
+            ),
+        ),
+        Forbidden,
+    )
 )]
 async fn participants(
     call: Call,
     Id(program_id): Id,
     paging: Paging,
-) -> Result<Json<Roster>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let page_size = paging.page_size;
     let request = call.request(ListParticipantsRequest {
         program_id,
         page_size: paging.page_size.unwrap_or(0),
@@ -282,8 +306,20 @@ async fn participants(
     });
     let answer = call.answer(call.programs().list_participants(request), &WORDING).await?;
     let participants = answer.participants.into_iter().map(Participant::new);
-    let participants = participants.collect::<Result<_, _>>()?;
-    Ok(Json(Roster { participants, next_page_token: answer.next_page_token }))
+    let participants = participants.collect::<Result<Vec<_>, _>>()?;
+    let next_page_token = answer.next_page_token;
+    let vary = [(VARY, HeaderValue::from_static("accept"))];
+    if !spreadsheet::is_wanted(&headers) {
+        let roster = Json(Roster { participants, next_page_token });
+        return Ok((vary, roster).into_response());
+    }
+    let table = spreadsheet::csv(&participants)?;
+    if next_page_token.is_empty() {
+        return Ok((vary, table).into_response());
+    }
+    let path = format!("/programs/{program_id}/participants");
+    let link = [(LINK, link_to_next(&path, page_size, &next_page_token))];
+    Ok((vary, link, table).into_response())
 }
 
 #[cfg(test)]

@@ -16,5 +16,6 @@ mod forwarding;
 mod harness;
 mod health;
 mod paging;
+mod participants;
 mod rate;
 mod scripted;

@@ -1,0 +1,40 @@
+//! The participants of a program as a table.
+
+use prost::Message;
+use proto::training::v1::{
+    ListParticipantsRequest, ListParticipantsResponse, Participant, Registration,
+};
+
+use crate::{
+    harness::{nowhere, start_gateway},
+    scripted::Scripted,
+};
+
+#[tokio::test]
+async fn a_table_of_participants_starts_no_formula_and_links_to_its_next_page() {
+    let training = Scripted::start(|_asked| async {
+        let participant = Participant {
+            registration: Some(Registration { id: 3, user_id: 7, ..Registration::default() }),
+            username: "ann".to_owned(),
+            email: "+ann@example.com".to_owned(),
+            name: "=1+1".to_owned(),
+        };
+        let (participants, next_page_token) = (vec![participant], "a+b".to_owned());
+        let page = ListParticipantsResponse { participants, next_page_token, ..Default::default() };
+        Ok(page.encode_to_vec())
+    })
+    .await;
+    let gateway = start_gateway(nowhere().await, training.channel.clone()).await;
+    let path = "/programs/5/participants?page_size=1";
+    let (answer, table) = gateway.get_text(path, &[("accept", "text/csv")]).await;
+    assert_eq!(answer.headers["content-type"], "text/csv; charset=utf-8; header=present");
+    let link = "</programs/5/participants?page_size=1&page_token=a%2Bb>; rel=\"next\"";
+    assert_eq!(answer.headers["link"], link);
+    let row = table.lines().nth(1).expect("a row");
+    assert_eq!(row, "3,7,ann,'=1+1,'+ann@example.com,unknown,,");
+    let asked: ListParticipantsRequest = training.calls()[0].message();
+    assert_eq!((asked.program_id, asked.page_size), (5, 1));
+
+    let json = gateway.get(path).await.json;
+    assert_eq!(json["participants"][0]["name"], "=1+1", "JSON has what there is");
+}
