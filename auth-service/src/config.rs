@@ -9,7 +9,7 @@ use service_kit::{
     db::DatabaseUrl,
     mail,
     secret::SecretKey,
-    settings::{Common, ServiceTokens, defaults},
+    settings::{Common, Mailing, ServiceTokens, defaults},
 };
 
 use crate::{
@@ -78,6 +78,7 @@ impl Config {
         settings: Settings,
         token_rules: TokenRules,
         service_tokens: ServiceTokens,
+        mailing: Mailing,
         common: &Common,
     ) -> Result<Self, StartError> {
         if settings.signing_key_rotation < settings.access_token_ttl {
@@ -90,13 +91,14 @@ impl Config {
         }
         settings.passwords.check()?;
         let data_dir = common.create_data_dir()?;
-        let secret_key = SecretKey::load(&settings.secret, data_dir, &Entropy::system())?;
+        let secret_key = SecretKey::load(&mailing.secret, data_dir, &Entropy::system())?;
         let database = settings.auth_database_url.clone();
         let database = database.unwrap_or_else(|| DatabaseUrl::embedded(&data_dir.join("auth.db")));
         Ok(Self {
             token_rules,
             service_tokens,
             trusted_proxies: common.client.trusted_proxies.clone(),
+            mail: mailing.mail,
             ..Self::of(settings, database, secret_key)
         })
     }
@@ -126,7 +128,7 @@ impl Config {
             passwords: settings.passwords,
             lockout: settings.lockout,
             password_reset: settings.password_reset,
-            mail: settings.mail,
+            mail: defaults(),
             clock: Clock::system(),
             entropy: Entropy::system(),
         }

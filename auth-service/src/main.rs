@@ -7,7 +7,7 @@ use auth_service::{Command, Config, Settings, serve};
 use clap::Parser;
 use service_kit::{
     process::{CommandLine, run},
-    settings::{Common, ServiceTokens, bind},
+    settings::{Common, Mailing, ServiceTokens, bind},
     telemetry,
 };
 
@@ -27,6 +27,8 @@ struct Cli {
     #[command(flatten)]
     service_tokens: ServiceTokens,
     #[command(flatten)]
+    mailing: Mailing,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -38,9 +40,9 @@ impl CommandLine for Cli {
 
 fn main() -> ExitCode {
     run("auth-service", async |cli: Cli, shutdown| {
-        let Cli { command, settings, token_rules, service_tokens, common } = cli;
+        let Cli { command, settings, token_rules, service_tokens, mailing, common } = cli;
         let address = settings.auth_addr;
-        let config = Config::new(settings, token_rules, service_tokens, &common)?;
+        let config = Config::new(settings, token_rules, service_tokens, mailing, &common)?;
         if let Some(command) = command {
             return command.run(&config, shutdown).await;
         }

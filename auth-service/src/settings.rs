@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use auth_client::Algorithm;
 use clap::Args;
-use service_kit::{db::DatabaseUrl, mail, secret, settings::duration};
+use service_kit::{db::DatabaseUrl, settings::duration};
 
 use crate::{lockout, password_reset, passwords, signing_keys::rotation_age};
 
@@ -24,10 +24,6 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub auth_database_url: Option<DatabaseUrl>,
-
-    /// The secret key.
-    #[command(flatten)]
-    pub secret: secret::Settings,
 
     /// How long an access token is good.
     #[arg(
@@ -118,8 +114,4 @@ pub struct Settings {
     /// How a forgotten password is replaced.
     #[command(flatten)]
     pub password_reset: password_reset::Settings,
-
-    /// How mail is sent.
-    #[command(flatten)]
-    pub mail: mail::Settings,
 }

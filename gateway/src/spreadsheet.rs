@@ -77,6 +77,7 @@ mod tests {
             username: "ann".to_owned(),
             email: "+ann@example.com".to_owned(),
             name: "=HYPERLINK(\"x\",\"y\")".to_owned(),
+            ..training::Participant::default()
         });
         let table = write(&[participant.expect("a participant")]).expect("a table");
         assert_eq!(

@@ -27,7 +27,7 @@ const NONCE_BYTES: usize = 12;
 #[derive(Args, Clone)]
 #[group(skip)]
 pub struct Settings {
-    /// 32 bytes in base64: encrypts signing keys at rest, keys refresh tokens and codes.
+    /// 32 bytes in base64: encrypts signing keys and mails at rest, keys refresh tokens and codes.
     #[arg(
         long,
         env = "SECRET_KEY",

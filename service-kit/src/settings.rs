@@ -16,7 +16,7 @@ use clap::{Args, Command};
 use http::Uri;
 use tokio::net::TcpListener;
 
-use crate::{Entropy, StartError, channel::RpcChannel, client, telemetry};
+use crate::{Entropy, StartError, channel::RpcChannel, client, mail, secret, telemetry};
 
 /// The default of every setting of `A`, whatever the environment says.
 pub fn defaults<A: Args>() -> A {
@@ -62,6 +62,19 @@ impl Common {
         )?;
         Ok(&self.data_dir)
     }
+}
+
+/// What every service that sends mail reads: mails that wait are sealed under the secret key.
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub struct Mailing {
+    /// The secret key.
+    #[command(flatten)]
+    pub secret: secret::Settings,
+
+    /// How mail is sent.
+    #[command(flatten)]
+    pub mail: mail::Settings,
 }
 
 /// Where auth-service is found.

@@ -1,5 +1,7 @@
 //! Real parts for tests: a throwaway database of each kind, and a clock that a test moves.
 
+pub mod smtp;
+
 use std::{
     env,
     sync::{

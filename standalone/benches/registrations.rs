@@ -29,11 +29,11 @@ use hyper_util::{
 };
 use serde_json::{Value, json};
 use service_kit::{
-    Clock, Shutdown,
+    Clock, Entropy, Shutdown,
     channel::RpcChannel,
     client::TrustedProxies,
     secret::SecretKey,
-    settings::ServiceTokens,
+    settings::{ServiceTokens, defaults},
     testing::{DatabaseKind, TestDatabase},
 };
 use tokio::{
@@ -227,7 +227,10 @@ async fn start_pavilion(databases: &[TestDatabase; 2], shutdown: &Shutdown) -> S
         token_rules: TokenRules { issuer: "pavilion".to_owned(), audience: "pavilion".to_owned() },
         service_tokens,
         trusted_proxies: TrustedProxies::default(),
+        secret_key: SecretKey::from_bytes([7; 32]),
+        mail: defaults(),
         clock: Clock::system(),
+        entropy: Entropy::system(),
     };
     let (listener, training_url) = listen().await;
     tokio::spawn(training_service::serve(config, listener, shutdown.clone()));

@@ -19,11 +19,11 @@ use proto::{
     },
 };
 use service_kit::{
-    Clock, Shutdown,
+    Clock, Entropy, Shutdown,
     channel::RpcChannel,
     client::TrustedProxies,
     secret::SecretKey,
-    settings::ServiceTokens,
+    settings::{ServiceTokens, defaults},
     testing::{DatabaseKind, TestDatabase},
 };
 use tokio::net::TcpListener;
@@ -144,7 +144,10 @@ async fn start_training(
         token_rules: rules(),
         service_tokens: service_tokens(),
         trusted_proxies: TrustedProxies::default(),
+        secret_key: SecretKey::from_bytes([7; 32]),
+        mail: defaults(),
         clock: Clock::system(),
+        entropy: Entropy::system(),
     };
     let (listener, url) = listen().await;
     tokio::spawn(training_service::serve(config, listener, shutdown.clone()));

@@ -12,7 +12,7 @@ use service_kit::{
     channel::RpcChannel,
     process::{CommandLine, run},
     server::Listener,
-    settings::{Common, ServiceTokens, bind},
+    settings::{Common, Mailing, ServiceTokens, bind},
     telemetry,
 };
 
@@ -34,6 +34,8 @@ struct Cli {
     #[command(flatten)]
     service_tokens: ServiceTokens,
     #[command(flatten)]
+    mailing: Mailing,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -54,12 +56,23 @@ async fn serve(cli: Cli, shutdown: Shutdown) -> Result<(), StartError> {
     let gateway_addr = cli.gateway.gateway_addr;
 
     // All settings are judged before anything listens.
-    let rules = cli.token_rules;
+    let (rules, mailing) = (cli.token_rules, cli.mailing);
     let tokens = cli.service_tokens.or_random(&Entropy::system());
-    let auth_config =
-        auth_service::Config::new(cli.auth, rules.clone(), tokens.clone(), &cli.common)?;
-    let training_config =
-        training_service::Config::new(cli.training, rules, tokens, auth.clone(), &cli.common)?;
+    let auth_config = auth_service::Config::new(
+        cli.auth,
+        rules.clone(),
+        tokens.clone(),
+        mailing.clone(),
+        &cli.common,
+    )?;
+    let training_config = training_service::Config::new(
+        cli.training,
+        rules,
+        tokens,
+        mailing,
+        auth.clone(),
+        &cli.common,
+    )?;
     let gateway_config = gateway::Config::new(auth, training)
         .trusting(cli.common.client.trusted_proxies)
         .set(cli.gateway);

@@ -5,6 +5,7 @@
 //! | `grpc` | the handlers of `training.v1`: translate in, call one rule, translate out |
 //! | `programs`, `registrations` | the rules: what there is to register for, and who gets a seat |
 //! | `departures` | what becomes of the registrations of deleted users |
+//! | `notices` | who is told by mail what has become of a registration |
 //! | `repeats` | how often a call counts |
 //! | `permissions` | who may do what |
 //! | `model` | the values that rules speak of, each valid by its type |
@@ -19,6 +20,7 @@ mod departures;
 mod error;
 mod grpc;
 mod model;
+mod notices;
 mod permissions;
 mod programs;
 mod registrations;
@@ -34,12 +36,14 @@ use proto::training::v1::{
     registration_service_server::RegistrationServiceServer,
 };
 use service_kit::{
-    Clock, Shutdown, StartError,
+    Clock, Entropy, Shutdown, StartError,
     channel::RpcChannel,
     client::TrustedProxies,
     db::{DatabaseUrl, Db},
+    mail::{self, MailQueue, Mailer},
+    secret::SecretKey,
     server::{Listener, MESSAGE_BYTES_MAX, Services},
-    settings::{Common, ServiceTokens},
+    settings::{Common, Mailing, ServiceTokens},
 };
 use tokio::task::JoinSet;
 use tower::Layer;
@@ -47,7 +51,8 @@ use tower::Layer;
 use crate::{
     departures::Departures,
     error::DOMAIN,
-    grpc::{Deletions, ProgramHandlers, PublicMethods, RegistrationHandlers},
+    grpc::{Deletions, ProgramHandlers, PublicMethods, RegistrationHandlers, keep_mailing},
+    notices::Notices,
     programs::Programs,
     registrations::Registrations,
 };
@@ -92,29 +97,44 @@ pub struct Config {
     pub service_tokens: ServiceTokens,
     /// Whose word on a client's address is believed.
     pub trusted_proxies: TrustedProxies,
+    /// Seals the mails that wait.
+    pub secret_key: SecretKey,
+    /// How mail is sent.
+    pub mail: mail::Settings,
     /// The time.
     pub clock: Clock,
+    /// Chance.
+    pub entropy: Entropy,
 }
 
 impl Config {
-    /// The configuration of a process. Makes the data folder where the database is embedded.
+    /// The configuration of a process. Makes the data folder.
     ///
     /// # Errors
-    /// Names `DATA_DIR` where the folder cannot be made.
+    /// Names `DATA_DIR` where the folder cannot be made, `SECRET_KEY` or `SECRET_KEY_FILE` where the
+    /// key cannot be used.
     pub fn new(
         settings: Settings,
         token_rules: TokenRules,
         service_tokens: ServiceTokens,
+        mailing: Mailing,
         auth: RpcChannel,
         common: &Common,
     ) -> Result<Self, StartError> {
-        let database = match settings.training_database_url {
-            Some(url) => url,
-            None => DatabaseUrl::embedded(&common.create_data_dir()?.join("training.db")),
-        };
-        let trusted_proxies = common.client.trusted_proxies.clone();
-        let clock = Clock::system();
-        Ok(Self { database, auth, token_rules, service_tokens, trusted_proxies, clock })
+        let data_dir = common.create_data_dir()?;
+        let embedded = || DatabaseUrl::embedded(&data_dir.join("training.db"));
+        let entropy = Entropy::system();
+        Ok(Self {
+            database: settings.training_database_url.unwrap_or_else(embedded),
+            auth,
+            token_rules,
+            service_tokens,
+            trusted_proxies: common.client.trusted_proxies.clone(),
+            secret_key: SecretKey::load(&mailing.secret, data_dir, &entropy)?,
+            mail: mailing.mail,
+            clock: Clock::system(),
+            entropy,
+        })
     }
 }
 
@@ -122,12 +142,14 @@ impl Config {
 /// flight are finished first.
 ///
 /// # Errors
-/// Names `TRAINING_DATABASE_URL` where the database does not answer in 30 s or cannot be migrated.
+/// Names `TRAINING_DATABASE_URL` where the database does not answer in 30 s or cannot be migrated,
+/// and `SMTP_URL` where it cannot be used.
 pub async fn serve(
     config: Config,
     listener: impl Into<Listener>,
     shutdown: Shutdown,
 ) -> Result<(), StartError> {
+    let mailer = Mailer::new(&config.mail)?;
     let opening = Box::pin(Db::open(DATABASE_VARIABLE, &config.database, store::MIGRATIONS));
     let Some(db) = shutdown.unless_begun(opening).await.transpose()? else { return Ok(()) };
     let verifier = Verifier::new(
@@ -139,6 +161,10 @@ pub async fn serve(
     let registrations = Registrations::new(db.clone(), config.clock.clone());
     let programs = Programs::new(db.clone(), config.clock.clone());
 
+    let mails = MailQueue::new(db.clone(), config.secret_key, config.clock.clone(), config.entropy);
+    let mut deliveries = JoinSet::new();
+    deliveries.spawn(mails.clone().run(mailer, shutdown.clone()));
+    let notices = Notices::new(db.clone(), config.clock.clone(), mails);
     let mut background = JoinSet::new();
     background.spawn({
         let verifier = verifier.clone();
@@ -150,6 +176,7 @@ pub async fn serve(
         let deletions = Deletions::new(departures, users.clone());
         async move { follow_events(config.auth, &config.service_tokens, deletions).await }
     });
+    background.spawn(keep_mailing(notices, users.clone()));
     background.spawn(repeats::keep_few(db.clone(), config.clock));
 
     let registrations = RegistrationServiceServer::new(RegistrationHandlers::new(registrations))
@@ -165,6 +192,12 @@ pub async fn serve(
         .await;
 
     background.shutdown().await;
+    if served.is_ok() {
+        // They have heard of the shutdown, too, and end in time.
+        while let Some(ended) = deliveries.join_next().await {
+            ended.map_err(|error| StartError::other(format!("the delivery of mail: {error}")))?;
+        }
+    }
     db.close().await;
     served
 }

@@ -6,7 +6,7 @@ use auth_client::TokenRules;
 use clap::Parser;
 use service_kit::{
     process,
-    settings::{self, AuthPeer, Common, ServiceTokens},
+    settings::{self, AuthPeer, Common, Mailing, ServiceTokens},
     telemetry,
 };
 use training_service::{Config, Settings, serve};
@@ -27,6 +27,8 @@ struct CommandLine {
     #[command(flatten)]
     service_tokens: ServiceTokens,
     #[command(flatten)]
+    mailing: Mailing,
+    #[command(flatten)]
     training: Settings,
 }
 
@@ -38,10 +40,11 @@ impl process::CommandLine for CommandLine {
 
 fn main() -> ExitCode {
     process::run("training-service", async |command_line: CommandLine, shutdown| {
-        let CommandLine { common, auth, token_rules, service_tokens, training } = command_line;
+        let CommandLine { common, auth, token_rules, service_tokens, mailing, training } =
+            command_line;
         let listener = settings::bind("TRAINING_ADDR", training.training_addr).await?;
         let auth = auth.auth_url.channel();
-        let config = Config::new(training, token_rules, service_tokens, auth, &common)?;
+        let config = Config::new(training, token_rules, service_tokens, mailing, auth, &common)?;
         Box::pin(serve(config, listener, shutdown)).await
     })
 }

@@ -18,7 +18,7 @@ use crate::{
     permissions::{Action, check},
     registrations::tell_of,
     repeats,
-    store::{events, programs, registrations, requests::FOR_PROGRAMS, seats},
+    store::{events, notices, programs, registrations, requests::FOR_PROGRAMS, seats},
 };
 
 /// Announces, finds, changes and cancels programs. Cheap to clone.
@@ -121,7 +121,7 @@ impl Programs {
         Ok(program)
     }
 
-    /// Cancels a program; with `seen`, only if that is still its etag. One that is cancelled
+    /// Cancels a program, and notes who has to be told; with `seen`, only if that is still its etag. One that is cancelled
     /// already is returned as it is.
     pub(crate) async fn cancel(
         &self,
@@ -138,6 +138,7 @@ impl Programs {
                 Err(error) => return Ok(Err(error)),
             }
             programs::cancel(tx, id, now).await?;
+            notices::add_cancellation(tx, id).await?;
             let actor_id = UserId(caller.user_id);
             append_event(tx, EventType::ProgramCancelled, id, actor_id, now).await?;
             stored(tx, id).await.map(Ok)

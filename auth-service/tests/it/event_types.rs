@@ -9,12 +9,14 @@ use proto::auth::v1::{
     ChangePasswordRequest, DeleteUserRequest, Event, EventType, ListEventsRequest, LoginRequest,
     LogoutRequest, Role, Tokens, UnlockUserRequest, UpdateUserRequest, User,
 };
-use service_kit::{on_each_database, testing::TestDatabase};
+use service_kit::{
+    on_each_database,
+    testing::{TestDatabase, smtp::MailServer},
+};
 
 use crate::{
     program::{Program, SECRET_KEY},
     service::{PASSWORD, SERVICE_TOKEN, Service, by, refusal},
-    smtp::MailServer,
 };
 
 const ANN: &str = "ann@example.com";

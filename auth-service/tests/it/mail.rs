@@ -5,7 +5,10 @@ use std::{process::Stdio, time::Duration};
 use proto::auth::v1::{RequestPasswordResetRequest, auth_service_client::AuthServiceClient};
 use service_kit::{
     on_each_database,
-    testing::{DatabaseKind, ManualClock, TestDatabase},
+    testing::{
+        DatabaseKind, ManualClock, TestDatabase,
+        smtp::{MailServer, Mood, Received, Security},
+    },
 };
 use tempfile::TempDir;
 use tokio::{
@@ -14,8 +17,8 @@ use tokio::{
 };
 
 use crate::{
+    certificates::acceptor,
     service::{Service, config},
-    smtp::{MailServer, Mood, Received, Security, acceptor},
 };
 
 const ANN: &str = "ann@example.com";

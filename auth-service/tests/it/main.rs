@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that lacks something fails")]
 
 mod accounts;
+mod certificates;
 mod event_types;
 mod events;
 mod housekeeping;
@@ -20,7 +21,6 @@ mod revocations;
 mod service;
 mod sessions;
 mod signing_keys;
-mod smtp;
 mod user_command;
 mod users;
 mod validate_token;

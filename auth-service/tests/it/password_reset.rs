@@ -7,14 +7,11 @@ use proto::auth::v1::{
 use service_kit::{
     on_each_database,
     rejection::Rejection,
-    testing::{ManualClock, TestDatabase},
+    testing::{ManualClock, TestDatabase, smtp::MailServer},
 };
 use tonic::{Code, Status};
 
-use crate::{
-    service::{PASSWORD, Service, config, refusal, violations},
-    smtp::MailServer,
-};
+use crate::service::{PASSWORD, Service, config, refusal, violations};
 
 const ANN: &str = "ann@example.com";
 const NEW_PASSWORD: &str = "correct horse battery staple";

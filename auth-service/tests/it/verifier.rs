@@ -11,7 +11,7 @@ use proto::auth::v1::{
 };
 use service_kit::{
     on_each_database,
-    testing::{ManualClock, TestDatabase},
+    testing::{ManualClock, TestDatabase, smtp::MailServer},
 };
 use tokio::task::JoinSet;
 
@@ -19,7 +19,6 @@ use crate::{
     relay::Relay,
     service::{PASSWORD, Service, by, config},
     signing_keys::{eventually, in_state},
-    smtp::MailServer,
 };
 
 /// Longer than a verifier trusts what it knows.

@@ -18,6 +18,7 @@ async fn a_table_of_participants_starts_no_formula_and_links_to_its_next_page() 
             username: "ann".to_owned(),
             email: "+ann@example.com".to_owned(),
             name: "=1+1".to_owned(),
+            ..Participant::default()
         };
         let (participants, next_page_token) = (vec![participant], "a+b".to_owned());
         let page = ListParticipantsResponse { participants, next_page_token, ..Default::default() };

@@ -7,7 +7,7 @@ use clap::Parser;
 use service_kit::{
     Shutdown, StartError,
     channel::RpcChannel,
-    settings::{Common, ServiceTokens},
+    settings::{Common, Mailing, ServiceTokens},
     testing::TestDatabase,
 };
 use tokio::{
@@ -32,6 +32,8 @@ struct Settings {
     token_rules: TokenRules,
     #[command(flatten)]
     service_tokens: ServiceTokens,
+    #[command(flatten)]
+    mailing: Mailing,
     #[command(flatten)]
     common: Common,
 }
@@ -124,11 +126,17 @@ impl Deployment {
         let training_database = TestDatabase::create(auth_database.kind).await;
         let (auth_port, training_port, gateway_port) = (Port::free(), Port::free(), Port::free());
 
-        let Settings { training, token_rules, service_tokens, common, .. } =
+        let Settings { training, token_rules, service_tokens, mailing, common, .. } =
             Settings::read(&training_database, service_token);
         let auth = auth_port.channel();
-        let config =
-            training_service::Config::new(training, token_rules, service_tokens, auth, &common);
+        let config = training_service::Config::new(
+            training,
+            token_rules,
+            service_tokens,
+            mailing,
+            auth,
+            &common,
+        );
         let (config, listener) = (config.expect("good settings"), training_port.listen());
         let training = Part::start(|shutdown| training_service::serve(config, listener, shutdown));
 
@@ -153,9 +161,9 @@ impl Deployment {
 
     /// Starts auth-service, where it was before.
     pub(crate) fn start_auth(&mut self) {
-        let Settings { auth, token_rules, service_tokens, common, .. } =
+        let Settings { auth, token_rules, service_tokens, mailing, common, .. } =
             Settings::read(&self.auth_database, self.service_token);
-        let config = auth_service::Config::new(auth, token_rules, service_tokens, &common);
+        let config = auth_service::Config::new(auth, token_rules, service_tokens, mailing, &common);
         let (config, listener) = (config.expect("good settings"), self.auth_port.listen());
         let part = Part::start(|shutdown| auth_service::serve(config, listener, shutdown));
         self.auth = Some(part);

@@ -2,6 +2,7 @@
 //! that exists is valid.
 
 mod event;
+mod notice;
 mod program;
 mod registration;
 mod repeatable;
@@ -9,6 +10,7 @@ mod schedule;
 mod text;
 
 pub(crate) use event::{EventType, NewEvent};
+pub(crate) use notice::{News, Notice, NoticeId, Recipient};
 pub(crate) use program::{
     Capacity, Etag, NewProgram, Participation, Program, ProgramChanges, ProgramDetails,
     ProgramFilter, ProgramStatus,

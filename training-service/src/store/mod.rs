@@ -2,6 +2,7 @@
 
 pub(crate) mod auth_events;
 pub(crate) mod events;
+pub(crate) mod notices;
 pub(crate) mod programs;
 pub(crate) mod registrations;
 pub(crate) mod requests;
@@ -15,4 +16,5 @@ pub(crate) const MIGRATIONS: Migrations = service_kit::migrations!("training":
     2 "0002_programs",
     3 "0003_auth_events",
     4 "0004_attendance",
+    5 "0005_notices_and_mail",
 );

@@ -12,7 +12,7 @@ use service_kit::{
     sql,
 };
 
-use super::{events, programs::OPEN};
+use super::{events, notices, programs::OPEN};
 use crate::model::{Program, ProgramId, RegistrationId, Status, UserId};
 
 /// Locks the program until the transaction ends; `false` where there is none.
@@ -76,8 +76,7 @@ pub(crate) struct Promoted {
 }
 
 /// Gives the free seats of the locked program, read after all else that the transaction does to
-/// it, to the head of the queue. Whoever has to be told of a promotion is known here, and in the
-/// events that the same transaction writes.
+/// it, to the head of the queue, and notes that they have to be told.
 pub(crate) async fn promote(
     tx: &mut Tx,
     program: &Program,
@@ -96,6 +95,7 @@ pub(crate) async fn promote(
     let Some(last) = head.last() else { return Ok(Vec::new()) };
     let last_ticket: i64 = last.get("waitlist_ticket")?;
 
+    notices::add_promotions(tx, program.id, last_ticket).await?;
     events::append_promotions(tx, now, (program.id, last_ticket, seats), actor_id).await?;
     let seated = sql!(
         "UPDATE registrations SET status = ?, waitlist_ticket = NULL \

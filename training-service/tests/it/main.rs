@@ -11,6 +11,7 @@ mod departures;
 mod limits;
 mod listing;
 mod never_oversold;
+mod notices;
 mod process;
 mod request_ids;
 mod roster;

@@ -10,9 +10,12 @@ use proto::training::v1::{
     registration_service_client::RegistrationServiceClient,
 };
 use service_kit::{
-    Shutdown, StartError,
+    Entropy, Shutdown, StartError,
     client::TrustedProxies,
+    mail,
     rejection::Rejection,
+    secret::SecretKey,
+    settings::defaults,
     testing::{ManualClock, TestDatabase},
 };
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
@@ -54,13 +57,26 @@ impl Service {
         auth: AuthPeer,
         clock: ManualClock,
     ) -> Self {
+        Self::start_mailing_at(database, auth, clock, None).await
+    }
+
+    /// Starts one that sends its mail to the server at `smtp_url`.
+    pub(crate) async fn start_mailing_at(
+        database: &TestDatabase,
+        auth: AuthPeer,
+        clock: ManualClock,
+        smtp_url: Option<String>,
+    ) -> Self {
         let config = Config {
             database: database.database_url(),
             auth: auth.channel.clone(),
             token_rules: TokenRules { issuer: "pavilion".into(), audience: "pavilion".into() },
             service_tokens: SERVICE_TOKEN.parse().expect("a service token"),
             trusted_proxies: TrustedProxies::default(),
+            secret_key: SecretKey::from_bytes([7; 32]),
+            mail: mail::Settings { smtp_url, ..defaults() },
             clock: clock.clock(),
+            entropy: Entropy::system(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let channel = channel(listener.local_addr().expect("an address"));

@@ -1,25 +1,17 @@
 //! A real SMTP server on loopback, whose mood a test changes.
 
 use std::{
-    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     time::timeout,
 };
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{
-        ServerConfig,
-        pki_types::{CertificateDer, PrivatePkcs8KeyDer},
-    },
-};
+use tokio_rustls::TlsAcceptor;
 
 /// Longer than anything here takes: what does not come by then will not come.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -38,29 +30,41 @@ pub enum Mood {
 /// What the server offers to keep others from listening.
 #[derive(Clone)]
 pub enum Security {
+    /// Nothing.
     None,
+    /// STARTTLS.
     StartTls(TlsAcceptor),
+    /// TLS from the first byte on.
     Tls(TlsAcceptor),
 }
 
 /// A mail that was taken.
 #[derive(Debug)]
 pub struct Received {
+    /// The sender, as of the envelope.
     pub from: String,
+    /// The recipient, as of the envelope.
     pub to: String,
     /// Head and body.
     pub data: String,
+    /// Whether it came over TLS.
     pub is_encrypted: bool,
 }
 
 impl Received {
     /// The code in the text.
+    ///
+    /// # Panics
+    /// Where there is none.
     pub fn code(&self) -> String {
         let (_, rest) = self.data.split_once("Your code: ").expect("a code");
         rest.chars().take_while(char::is_ascii_digit).collect()
     }
 
     /// The value of a header.
+    ///
+    /// # Panics
+    /// Where there is none.
     pub fn header(&self, name: &str) -> &str {
         let lines = self.data.lines().take_while(|line| !line.is_empty());
         let mut values = lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
@@ -68,6 +72,8 @@ impl Received {
     }
 }
 
+/// The server.
+#[derive(Debug)]
 pub struct MailServer {
     port: u16,
     mood: Arc<Mutex<Mood>>,
@@ -82,10 +88,18 @@ struct Session {
 }
 
 impl MailServer {
+    /// Starts one that offers no security.
+    ///
+    /// # Panics
+    /// Where no port is free.
     pub async fn start() -> Self {
         Self::start_with(Security::None).await
     }
 
+    /// Starts one.
+    ///
+    /// # Panics
+    /// Where no port is free.
     pub async fn start_with(security: Security) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
@@ -115,11 +129,18 @@ impl MailServer {
         format!("{scheme}://localhost:{}{tls}", self.port)
     }
 
+    /// Changes its mood.
+    ///
+    /// # Panics
+    /// Where a thread has panicked while it did so.
     pub fn set(&self, mood: Mood) {
         *self.mood.lock().expect("no panic") = mood;
     }
 
     /// The next mail that is taken.
+    ///
+    /// # Panics
+    /// Where none comes within a minute.
     pub async fn next(&mut self) -> Received {
         let received = timeout(PATIENCE, self.received.recv()).await;
         received.expect("a mail in time").expect("the server runs")
@@ -131,6 +152,9 @@ impl MailServer {
     }
 
     /// Waits for the next client that leaves without having sent a mail.
+    ///
+    /// # Panics
+    /// Where none does within a minute.
     pub async fn next_failure(&mut self) {
         let failed = timeout(PATIENCE, self.failed.recv()).await;
         failed.expect("a failure in time").expect("the server runs");
@@ -231,25 +255,4 @@ async fn read_data(stream: &mut (impl AsyncBufReadExt + Unpin)) -> String {
         }
         data.push_str(line.strip_prefix('.').unwrap_or(&line));
     }
-}
-
-/// A certificate of `localhost` that signs itself, written to `ca.pem` in `folder`.
-pub fn acceptor(folder: &Path) -> TlsAcceptor {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-    let der = CertificateDer::from(cert.der().to_vec());
-    let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
-    std::fs::write(folder.join("ca.pem"), pem(&der)).expect("written");
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![der], key.into())
-        .expect("a certificate and its key");
-    TlsAcceptor::from(Arc::new(config))
-}
-
-fn pem(der: &[u8]) -> String {
-    use base64::{Engine, prelude::BASE64_STANDARD};
-    let text = BASE64_STANDARD.encode(der);
-    let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
-    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }

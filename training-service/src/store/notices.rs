@@ -1,0 +1,86 @@
+//! Table `notices`: who has to be told what.
+
+use service_kit::{
+    Timestamp,
+    db::{Db, DbError, Row, Tx},
+    mail::{MailQueue, SealedMail},
+    sql, transaction,
+};
+
+use crate::model::{Location, News, Notice, NoticeId, ProgramId, Status, TimeZone, Title, UserId};
+
+/// Notes that those who wait for `program_id` with tickets up to `last_ticket` get seats.
+pub(super) async fn add_promotions(
+    tx: &mut Tx,
+    program_id: ProgramId,
+    last_ticket: i64,
+) -> Result<(), DbError> {
+    let insert = sql!(
+        "INSERT INTO notices (type, program_id, user_id) \
+         SELECT ?, program_id, user_id FROM registrations \
+         WHERE program_id = ? AND waitlist_ticket <= ? ORDER BY waitlist_ticket"
+    );
+    let query = tx.query(insert).bind(News::Promoted.as_str()).bind(program_id.0);
+    query.bind(last_ticket).execute().await.map(drop)
+}
+
+/// Notes for all who are registered for `program_id` that it is cancelled.
+pub(crate) async fn add_cancellation(tx: &mut Tx, program_id: ProgramId) -> Result<(), DbError> {
+    let insert = sql!(
+        "INSERT INTO notices (type, program_id, user_id) \
+         SELECT ?, program_id, user_id FROM registrations \
+         WHERE program_id = ? AND status <> ? ORDER BY id"
+    );
+    let query = tx.query(insert).bind(News::ProgramCancelled.as_str()).bind(program_id.0);
+    query.bind(Status::Cancelled.as_str()).execute().await.map(drop)
+}
+
+/// The oldest notices, at most `limit`.
+pub(crate) async fn oldest(db: &Db, limit: i64) -> Result<Vec<Notice>, DbError> {
+    let select = sql!(
+        "SELECT n.id, n.type, n.user_id, p.title, p.location, p.starts_at, p.ends_at, p.time_zone \
+         FROM notices n JOIN programs p ON p.id = n.program_id ORDER BY n.id LIMIT ?"
+    );
+    db.read(select).bind(limit).fetch_all().await?.iter().map(notice).collect()
+}
+
+/// Replaces a notice by a mail, or by nothing, unless someone else has. `false`, and nothing is
+/// changed, where the queue of mails is full.
+pub(crate) async fn replace(
+    db: &Db,
+    id: NoticeId,
+    mail: Option<&SealedMail>,
+    mails: &MailQueue,
+) -> Result<bool, DbError> {
+    transaction!(db, |tx| {
+        let lock = sql!("UPDATE notices SET user_id = user_id WHERE id = ?");
+        if tx.query(lock).bind(id.0).execute().await? == 0 {
+            return Ok(true);
+        }
+        if let Some(mail) = mail
+            && !mails.enqueue(tx, mail).await?
+        {
+            return Ok(false);
+        }
+        let delete = sql!("DELETE FROM notices WHERE id = ?");
+        tx.query(delete).bind(id.0).execute().await?;
+        Ok(true)
+    })
+}
+
+fn notice(row: &Row) -> Result<Notice, DbError> {
+    let time = |column: &str| row.get(column).map(Timestamp::from_micros);
+    let news = News::from_word(&row.get::<String, _>("type")?);
+    let zone: String = row.get("time_zone")?;
+    let corrupt = |column| move |_| DbError::Corrupt(column);
+    Ok(Notice {
+        id: NoticeId(row.get("id")?),
+        news: news.ok_or(DbError::Corrupt("notices.type"))?,
+        user_id: UserId(row.get("user_id")?),
+        title: Title::parse(row.get("title")?).map_err(corrupt("programs.title"))?,
+        location: Location::parse(row.get("location")?).map_err(corrupt("programs.location"))?,
+        starts_at: time("starts_at")?,
+        ends_at: time("ends_at")?,
+        time_zone: TimeZone::parse(&zone).map_err(corrupt("programs.time_zone"))?,
+    })
+}
