@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::{
-    MySqlPool, PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+    Connection, MySqlPool, PgPool, Postgres, SqlitePool, Transaction,
     mysql::MySqlPoolOptions,
     pool::PoolOptions,
     postgres::{PgListener, PgPoolOptions},
@@ -15,7 +15,11 @@ use tokio::{
 };
 
 use super::{
-    DatabaseUrl, DbError, Migrations, Query, Statement, lease::Lease, migrate, url::Options,
+    DatabaseUrl, DbError, Migrations, Query, Statement,
+    lease::Lease,
+    migrate,
+    sqlite_writer::{Turn, Writer},
+    url::Options,
 };
 use crate::StartError;
 
@@ -24,7 +28,9 @@ const CONNECTIONS_MAX: u32 = 16;
 /// Connections that read a SQLite file; a single one writes.
 const SQLITE_READERS_MAX: u32 = 4;
 /// How long a request waits for a free connection.
-const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(5);
+pub(super) const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(5);
+/// A connection that was idle for longer is asked for a sign of life before it is used.
+const IDLE_TIME_MAX: Duration = Duration::from_secs(1);
 /// How long a database that does not answer is tried at start.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(30);
 /// The pause between two tries.
@@ -57,7 +63,7 @@ enum Pools {
     /// waiting for its lock is neither.
     Sqlite {
         readers: SqlitePool,
-        writer: SqlitePool,
+        writer: Writer,
     },
     Postgres(PgPool),
     MySql(MySqlPool),
@@ -88,7 +94,7 @@ impl Db {
             }
         };
         let migrated = match &db.pools {
-            Pools::Sqlite { writer, .. } => migrate::sqlite(writer, migrations).await,
+            Pools::Sqlite { writer, .. } => writer.migrate(migrations).await,
             Pools::Postgres(pool) => migrate::postgres(pool, migrations).await,
             Pools::MySql(pool) => migrate::mysql(pool, migrations).await,
         };
@@ -102,7 +108,7 @@ impl Db {
         let pools = match &url.0 {
             Options::Sqlite(options) => {
                 // The writer first: it makes the file, and readers could not.
-                let writer = pool_options::<Sqlite>(1).connect_with(options.clone()).await?;
+                let writer = Writer::connect(options.clone()).await?;
                 let readers: SqlitePoolOptions = pool_options(SQLITE_READERS_MAX);
                 Pools::Sqlite { readers: readers.connect_with(options.clone()).await?, writer }
             }
@@ -124,6 +130,14 @@ impl Db {
             }
         };
         Ok(Self { pools, notify: Arc::default() })
+    }
+
+    #[cfg(test)]
+    pub(super) fn sqlite_writer(&self) -> Option<&Writer> {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => Some(writer),
+            Pools::Postgres(_) | Pools::MySql(_) => None,
+        }
     }
 
     /// A statement that only reads.
@@ -150,10 +164,7 @@ impl Db {
     /// Where no connection is free in time or the database is gone.
     pub async fn begin(&self) -> Result<Tx, DbError> {
         let kind = match &self.pools {
-            // The default, DEFERRED, fails at once when a reader turns writer at a bad moment.
-            Pools::Sqlite { writer, .. } => {
-                TxKind::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
-            }
+            Pools::Sqlite { writer, .. } => TxKind::Sqlite(writer.begin().await?),
             Pools::Postgres(pool) => TxKind::Postgres(pool.begin().await?),
             Pools::MySql(pool) => TxKind::MySql(Lease::begin(pool).await?),
         };
@@ -215,7 +226,20 @@ impl Db {
 }
 
 fn pool_options<DB: sqlx::Database>(connections: u32) -> PoolOptions<DB> {
-    PoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIME_MAX)
+    PoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIME_MAX)
+        // A ping before each use would double the round trips. A busy connection tells by itself
+        // that it lives; one that was idle may have lost its server meanwhile.
+        .test_before_acquire(false)
+        .before_acquire(|connection: &mut DB::Connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for >= IDLE_TIME_MAX {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
 }
 
 /// Runs a body in a transaction and commits it; after a deadlock or a serialization failure it
@@ -281,7 +305,7 @@ pub struct Tx {
 
 #[derive(Debug)]
 enum TxKind {
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(Turn),
     Postgres(Transaction<'static, Postgres>),
     MySql(Lease),
 }
@@ -290,7 +314,7 @@ impl Tx {
     /// A statement in this transaction.
     pub fn query(&mut self, statement: Statement) -> Query<'_> {
         match &mut self.kind {
-            TxKind::Sqlite(tx) => Query::sqlite(statement, tx.into()),
+            TxKind::Sqlite(turn) => Query::sqlite(statement, turn.into()),
             TxKind::Postgres(tx) => Query::postgres(statement, tx.into()),
             TxKind::MySql(lease) => Query::mysql(statement, lease.into()),
         }
@@ -315,10 +339,10 @@ impl Tx {
     /// Where the database is gone, or finds only now that the transaction cannot be.
     pub async fn commit(self) -> Result<(), DbError> {
         match self.kind {
-            TxKind::Sqlite(tx) => tx.commit().await,
-            TxKind::Postgres(tx) => tx.commit().await,
-            TxKind::MySql(lease) => lease.end("COMMIT").await,
-        }?;
+            TxKind::Sqlite(turn) => turn.commit().await?,
+            TxKind::Postgres(tx) => tx.commit().await?,
+            TxKind::MySql(lease) => lease.end("COMMIT").await?,
+        }
         if self.notifies {
             self.notify.notify_one();
         }
@@ -327,7 +351,10 @@ impl Tx {
 
     async fn rollback(self) {
         let rolled_back = match self.kind {
-            TxKind::Sqlite(tx) => tx.rollback().await,
+            TxKind::Sqlite(turn) => {
+                turn.rollback().await;
+                Ok(())
+            }
             TxKind::Postgres(tx) => tx.rollback().await,
             TxKind::MySql(lease) => lease.end("ROLLBACK").await,
         };
