@@ -1,6 +1,12 @@
 //! The connections, and the transactions on them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use sqlx::{
     Connection, MySqlPool, PgPool, Postgres, SqlitePool, Transaction,
@@ -53,8 +59,15 @@ const LISTEN_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Db {
     pools: Pools,
-    /// Told when a transaction that notifies is committed.
-    notify: Arc<Notify>,
+    notified: Arc<Notified>,
+}
+
+/// Told when a transaction that notifies is committed.
+#[derive(Debug, Default)]
+struct Notified {
+    wake: Notify,
+    /// How many of this process were.
+    commits: AtomicU64,
 }
 
 #[derive(Clone, Debug)]
@@ -129,7 +142,7 @@ impl Db {
                 Pools::MySql(pool.connect_with(options.clone()).await?)
             }
         };
-        Ok(Self { pools, notify: Arc::default() })
+        Ok(Self { pools, notified: Arc::default() })
     }
 
     #[cfg(test)]
@@ -168,7 +181,7 @@ impl Db {
             Pools::Postgres(pool) => TxKind::Postgres(pool.begin().await?),
             Pools::MySql(pool) => TxKind::MySql(Lease::begin(pool).await?),
         };
-        Ok(Tx { kind, notify: self.notify.clone(), notifies: false })
+        Ok(Tx { kind, notified: self.notified.clone(), notifies: false })
     }
 
     /// Waits for the commit of a transaction that notifies: at once for one of this process, and
@@ -176,7 +189,13 @@ impl Db {
     /// not lost, several may count as one. Look now and then all the same: other databases have
     /// no way to tell.
     pub async fn notified(&self) {
-        self.notify.notified().await;
+        self.notified.wake.notified().await;
+    }
+
+    /// How many transactions of this process that notify have been committed. Whoever was answered
+    /// after one finds it counted.
+    pub fn notifying_commits(&self) -> u64 {
+        self.notified.commits.load(Ordering::Acquire)
     }
 
     /// Passes on what other processes notify of. Run it for as long as anyone waits; it ends at
@@ -197,7 +216,7 @@ impl Db {
         loop {
             // None after a lost connection: what was notified meanwhile is not known.
             listener.try_recv().await?;
-            self.notify.notify_one();
+            self.notified.wake.notify_one();
         }
     }
 
@@ -299,7 +318,7 @@ impl Tries {
 #[derive(Debug)]
 pub struct Tx {
     kind: TxKind,
-    notify: Arc<Notify>,
+    notified: Arc<Notified>,
     notifies: bool,
 }
 
@@ -344,7 +363,8 @@ impl Tx {
             TxKind::MySql(lease) => lease.end("COMMIT").await?,
         }
         if self.notifies {
-            self.notify.notify_one();
+            self.notified.commits.fetch_add(1, Ordering::Release);
+            self.notified.wake.notify_one();
         }
         Ok(())
     }
