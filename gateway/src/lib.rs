@@ -20,6 +20,7 @@
 //! | `resources`, `answers`, `times` | users, registrations, ... as JSON shows them |
 //! | `signing_in` | signing in, which three families of routes have in common |
 //! | `spreadsheet` | lists as CSV that starts no formula |
+//! | `readiness` | whether both services serve, looked at once a second at most |
 //! | `openapi` | the description of the routes, of which `/docs` is a reader |
 //! | `routes` | one file for each family of routes |
 //!
@@ -42,6 +43,7 @@ mod openapi;
 mod paging;
 mod problem;
 pub mod rate;
+mod readiness;
 mod request_id;
 mod resources;
 mod routes;
@@ -62,6 +64,7 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use cors::AllowedOrigins;
 use limits::Limits;
 use rate::{RateLimit, RequestRate};
+use readiness::Readiness;
 
 /// What the gateway reads for itself.
 #[derive(Args, Clone, Debug)]
@@ -105,7 +108,7 @@ pub struct Config {
     pub allowed_origins: AllowedOrigins,
     /// How many requests one client address may make.
     pub request_rate: RequestRate,
-    /// Where the time of that comes from.
+    /// Where the time of that comes from, and of what is known of the services.
     pub clock: Clock,
     /// How much and how long.
     pub limits: Limits,
@@ -152,6 +155,7 @@ struct Shared {
     trusted_proxies: TrustedProxies,
     allowed_origins: AllowedOrigins,
     rate_limit: Option<RateLimit>,
+    readiness: Readiness,
     limits: Limits,
     entropy: Entropy,
     /// One permit for each request that may be in flight.
@@ -163,9 +167,12 @@ impl Gateway {
         let limits = config.limits;
         let requests = Semaphore::new(limits.requests_max);
         let entropy = Entropy::system();
+        let auth = config.auth.repeating(proto::is_read);
+        let training = config.training.repeating(proto::is_read);
         Self(Arc::new(Shared {
-            auth: config.auth.repeating(proto::is_read),
-            training: config.training.repeating(proto::is_read),
+            readiness: Readiness::new(auth.clone(), training.clone(), config.clock.clone()),
+            auth,
+            training,
             trusted_proxies: config.trusted_proxies,
             allowed_origins: config.allowed_origins,
             rate_limit: RateLimit::new(config.request_rate, config.clock),
