@@ -1,11 +1,22 @@
 //! Which pages of other origins may read the answers (the Fetch standard's CORS protocol).
+//!
+//! A preflight stands outside of the limit of requests: it is answered from constants, without a
+//! service or a body, and a page that is refused one learns nothing of why.
 
 use std::{str::FromStr, time::Duration};
 
-use http::{
-    HeaderName, HeaderValue, Method, Uri,
-    header::{AUTHORIZATION, CONTENT_TYPE, LINK, RETRY_AFTER},
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
 };
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Uri,
+    header::{
+        ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE, LINK, ORIGIN, RETRY_AFTER,
+    },
+};
+use tower::{Layer, ServiceExt};
 use tower_http::cors::{AllowCredentials, AllowOrigin, Any, CorsLayer};
 
 use crate::{
@@ -61,6 +72,21 @@ impl AllowedOrigins {
             }
         }
     }
+}
+
+/// Has `cors` answer preflights, and put its headers on all else. Of itself it takes every OPTIONS
+/// for a preflight; one that is none is for the routes to answer.
+pub(crate) async fn share(State(cors): State<CorsLayer>, request: Request, next: Next) -> Response {
+    if request.method() == Method::OPTIONS && !is_preflight(request.headers()) {
+        return next.run(request).await;
+    }
+    let Ok(response) = cors.layer(next).oneshot(request).await;
+    response
+}
+
+/// Whether an OPTIONS asks for leave (the Fetch standard, section 3.3.2).
+fn is_preflight(headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 impl FromStr for AllowedOrigins {
