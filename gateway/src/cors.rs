@@ -45,6 +45,11 @@ pub enum AllowedOrigins {
 }
 
 impl AllowedOrigins {
+    /// Whether pages of `origin` may send cookies along.
+    pub(crate) fn lists(&self, origin: &[u8]) -> bool {
+        matches!(self, Self::Listed(origins) if origins.iter().any(|it| it.as_bytes() == origin))
+    }
+
     /// What puts the headers on answers, errors too, and answers preflights; `None` where no
     /// origin is allowed.
     pub(crate) fn layer(&self) -> Option<CorsLayer> {
@@ -64,9 +69,9 @@ impl AllowedOrigins {
             Self::None => None,
             Self::Any => Some(layer.allow_origin(Any)),
             Self::Listed(origins) => {
-                let listed = origins.clone();
+                let listed = self.clone();
                 let credentials =
-                    AllowCredentials::predicate(move |origin, _| listed.contains(origin));
+                    AllowCredentials::predicate(move |it, _| listed.lists(it.as_bytes()));
                 let origins = AllowOrigin::list(origins.iter().cloned());
                 Some(layer.allow_origin(origins).allow_credentials(credentials))
             }
