@@ -7,6 +7,7 @@
 //! | [`serve`], [`Config`], [`Settings`] | the one door, for `main`, `standalone` and the tests |
 //! | [`limits`] | how much and how long, of everything |
 //! | `connections` | accepting connections, HTTP/1.1 and HTTP/2, and their graceful end |
+//! | `crowd` | how many connections one client address may have |
 //! | `edge` | what every request passes: its id, its trace, a net under panics, the headers of every answer |
 //! | `compression` | larger answers, to those who take them compressed |
 //! | [`cors`] | which pages of other origins may read the answers |
@@ -34,6 +35,7 @@ mod compression;
 mod connections;
 mod cookies;
 pub mod cors;
+mod crowd;
 mod edge;
 mod fields;
 mod idempotency;
@@ -62,6 +64,7 @@ use service_kit::{
 use tokio::{net::TcpListener, sync::Semaphore};
 
 use cors::AllowedOrigins;
+use crowd::Crowd;
 use limits::Limits;
 use rate::{RateLimit, RequestRate};
 use readiness::Readiness;
@@ -195,10 +198,11 @@ pub async fn serve(
 ) -> Result<(), StartError> {
     let address = listener.local_addr().map_err(|error| StartError::other(error.to_string()))?;
     let limits = config.limits;
+    let crowd = Crowd::new(limits.connections_per_client_max, config.trusted_proxies.clone());
     let router = routes::router(&Gateway::new(config));
 
     tracing::info!(service = "gateway", %address, "listening");
-    let serving = connections::serve(router, listener, limits, shutdown.clone());
+    let serving = connections::serve(router, listener, limits, crowd, shutdown.clone());
     if within_drain_time(serving, &shutdown).await.is_none() {
         tracing::warn!(service = "gateway", "requests were cut off by the shutdown");
     }

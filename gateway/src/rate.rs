@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -18,7 +18,11 @@ use axum::{
 use http::{HeaderName, HeaderValue, StatusCode, header::RETRY_AFTER};
 use service_kit::{Clock, Timestamp};
 
-use crate::{Gateway, problem::Problem, upstream::client_address};
+use crate::{
+    Gateway,
+    problem::Problem,
+    upstream::{client_address, subscriber_of},
+};
 
 /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers, version 10.
 pub(crate) const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -113,7 +117,7 @@ impl RateLimit {
         // A panic under the lock leaves nothing half done.
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         buckets.make_room(now);
-        let key = bucket_of(address);
+        let key = subscriber_of(address);
         let known = buckets.young.get(&key).or_else(|| buckets.old.get(&key)).copied();
         // No bucket takes longer to fill: a later time was noted before the clock was set back.
         let known = known.filter(|full_at| full_at.saturating_sub(now) <= WINDOW);
@@ -158,15 +162,6 @@ impl Buckets {
 
 fn now(clock: &Clock) -> Duration {
     clock.now().since(Timestamp::default())
-}
-
-/// Whose bucket an address takes from: a subscriber of IPv6 has at least a /64 to choose from.
-fn bucket_of(address: IpAddr) -> IpAddr {
-    const NETWORK: u128 = !0 << 64;
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
-    }
 }
 
 /// Refuses the requests of an address that makes too many, and tells all how they stand. Not for
