@@ -15,6 +15,7 @@
 //! | `request_id` | the id that ties an answer to the log |
 //! | `body`, `fields` | reading a body, and the members of one that is JSON |
 //! | `ids`, `idempotency`, `bearer`, `cookies` | what else a request holds |
+//! | `packed` | content that does not change, compressed once |
 //! | `paging` | `?page_size=&page_token=` and the `Link` to the next page |
 //! | `upstream` | a call to a service on behalf of an HTTP request |
 //! | `problem` | errors: the one place where a `Status` becomes an HTTP answer |
@@ -42,6 +43,7 @@ mod idempotency;
 mod ids;
 pub mod limits;
 mod openapi;
+mod packed;
 mod paging;
 mod problem;
 pub mod rate;
