@@ -59,6 +59,12 @@ macro_rules! described {
 }
 
 bodies! {
+    /// No member is looked at.
+    Nothing {
+        required: [],
+        optional: [],
+        either: [],
+    }
     /// An account to be made.
     Register {
         required: [username, email, password as new_password],

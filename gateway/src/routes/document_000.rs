@@ -12,10 +12,10 @@ use crate::{
     Gateway,
     answers::{AccountMessage, LoggedIn, Message},
     cookies::{Cookies, SESSION_PATH},
-    fields::Fields,
+    fields::{Fields, NoMembers},
     openapi::{
         ACCOUNTS,
-        bodies::{LoginByEmail, Register},
+        bodies::{LoginByEmail, Nothing, Register},
         refusals::{Conflict, Forbidden, Locked, Unauthorized},
     },
     problem::{Problem, Reason, Wording},
@@ -108,12 +108,14 @@ async fn login(
     path = SESSION_PATH,
     tag = ACCOUNTS,
     security(("bearer" = []), ("session" = [])),
+    request_body = Nothing,
     responses((status = 200, description = "The session is ended.", body = Message))
 )]
 async fn logout(
     call: Call,
     mut cookies: Cookies,
     headers: HeaderMap,
+    _: NoMembers,
 ) -> Result<(HeaderMap, Json<Message>), Problem> {
     let end = async |logout_token| {
         let request = LogoutRequest { logout_token, ..LogoutRequest::default() };

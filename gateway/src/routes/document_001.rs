@@ -14,11 +14,11 @@ use crate::{
     answers::{AccountMessage, LoggedIn, Message, Tokens},
     bearer::Bearer,
     cookies::Cookies,
-    fields::{Fields, Members},
+    fields::{Fields, Members, NoMembers},
     ids::Id,
     openapi::{
         ACCOUNTS, USERS as USERS_TAG,
-        bodies::{LoginByEither, Refresh, RegisterByEither, UpdateUser},
+        bodies::{LoginByEither, Nothing, Refresh, RegisterByEither, UpdateUser},
         refusals::{Conflict, Forbidden, Locked, Unauthorized},
     },
     paging::Paging,
@@ -90,9 +90,10 @@ async fn login(
     path = "/api/auth/logout",
     tag = ACCOUNTS,
     security(("bearer" = [])),
+    request_body = Nothing,
     responses((status = 200, description = "The session is ended.", body = Message))
 )]
-async fn logout(call: Call) -> Result<Json<Message>, Problem> {
+async fn logout(call: Call, _: NoMembers) -> Result<Json<Message>, Problem> {
     let request = call.request(LogoutRequest::default());
     call.answer(call.auth().logout(request), &Wording::PLAIN).await?;
     Ok(Json(Message { message: "Logout successful" }))
@@ -237,9 +238,10 @@ fn changes(body: &mut Members, id: i64) -> UpdateUserRequest {
     tag = USERS_TAG,
     security(("bearer" = [])),
     params(Id),
+    request_body = Nothing,
     responses((status = 200, description = "It is deleted.", body = Message), Forbidden, Conflict)
 )]
-async fn delete_user(call: Call, Id(user_id): Id) -> Result<Json<Message>, Problem> {
+async fn delete_user(call: Call, Id(user_id): Id, _: NoMembers) -> Result<Json<Message>, Problem> {
     let request =
         DeleteUserRequest { user_id, as_administrator: true, ..DeleteUserRequest::default() };
     call.answer(call.users().delete_user(call.request(request)), &USERS).await?;

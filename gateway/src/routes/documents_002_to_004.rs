@@ -15,10 +15,12 @@ use crate::{
     Gateway,
     answers::Message,
     cookies::Cookies,
-    fields::Fields,
+    fields::{Fields, NoMembers},
     openapi::{
         ACCOUNTS,
-        bodies::{LoginByEither, RegisterByEither, ResetPassword, UpdatePassword, UpdateProfile},
+        bodies::{
+            LoginByEither, Nothing, RegisterByEither, ResetPassword, UpdatePassword, UpdateProfile,
+        },
         refusals::{Forbidden, Locked, Unauthorized},
     },
     problem::{Problem, Reason, Wording},
@@ -241,9 +243,10 @@ async fn update_profile(call: Call, body: Fields) -> Result<Json<Message>, Probl
     path = "/logout",
     tag = ACCOUNTS,
     security(("bearer" = [])),
+    request_body = Nothing,
     responses((status = 200, description = "The session is ended.", body = Message))
 )]
-async fn logout(call: Call) -> Result<Json<Message>, Problem> {
+async fn logout(call: Call, _: NoMembers) -> Result<Json<Message>, Problem> {
     let request = call.request(LogoutRequest::default());
     call.answer(call.auth().logout(request), &WORDING).await?;
     Ok(Json(Message { message: "Logout successful" }))

@@ -12,12 +12,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Gateway,
-    fields::{Fields, Members},
+    fields::{Fields, Members, NoMembers},
     idempotency::{self, IdempotencyKey},
     ids::Id,
     openapi::{
         REGISTRATIONS,
-        bodies::CreateRegistration,
+        bodies::{CreateRegistration, Nothing},
         refusals::{Conflict, NotFound},
     },
     paging::Paging,
@@ -136,9 +136,14 @@ async fn get_one(call: Call, Id(registration_id): Id) -> Result<Json<Registratio
     tag = REGISTRATIONS,
     security(("bearer" = [])),
     params(Id),
+    request_body = Nothing,
     responses((status = 200, description = "The registration as it is now.", body = Registration))
 )]
-async fn cancel(call: Call, Id(registration_id): Id) -> Result<Json<Registration>, Problem> {
+async fn cancel(
+    call: Call,
+    Id(registration_id): Id,
+    _: NoMembers,
+) -> Result<Json<Registration>, Problem> {
     let mut training = call.registrations();
     let request = call.request(CancelRegistrationRequest { registration_id });
     let answer = call.answer(training.cancel_registration(request), &Wording::PLAIN).await?;
