@@ -17,6 +17,7 @@
 //! | `paging` | `?page_size=&page_token=` and the `Link` to the next page |
 //! | `upstream` | a call to a service on behalf of an HTTP request |
 //! | `problem` | errors: the one place where a `Status` becomes an HTTP answer |
+//! | `faults` | what is said of a fault of ours, where a document words it |
 //! | `resources`, `answers`, `times` | users, registrations, ... as JSON shows them |
 //! | `signing_in` | signing in, which three families of routes have in common |
 //! | `spreadsheet` | lists as CSV that starts no formula |
@@ -34,6 +35,7 @@ mod connections;
 mod cookies;
 pub mod cors;
 mod edge;
+mod faults;
 mod fields;
 mod idempotency;
 mod ids;

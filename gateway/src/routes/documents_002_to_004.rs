@@ -15,6 +15,7 @@ use crate::{
     Gateway,
     answers::Message,
     cookies::Cookies,
+    faults::worded,
     fields::{Fields, NoMembers},
     openapi::{
         ACCOUNTS,
@@ -30,8 +31,9 @@ use crate::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<Gateway> {
+    let register = OpenApiRouter::new().routes(routes!(register));
     OpenApiRouter::new()
-        .routes(routes!(register))
+        .merge(worded(register, "Registration failed"))
         .routes(routes!(login))
         .routes(routes!(reset_password))
         .routes(routes!(update_password))
@@ -55,7 +57,6 @@ const REGISTER: Wording = Wording {
             .status(StatusCode::BAD_REQUEST)
             .error(USER_EXISTS),
         Reason::says("EMAIL_TAKEN", USER_EXISTS).status(StatusCode::BAD_REQUEST),
-        Reason::says("INTERNAL", "Registration failed"),
     ],
     ..WORDING
 };
