@@ -13,6 +13,7 @@ use crate::{
     answers::{AccountMessage, LoggedIn, Message},
     cookies::{Cookies, SESSION_PATH},
     fields::{Fields, NoMembers},
+    idempotency::{self, IdempotencyKey},
     openapi::{
         ACCOUNTS,
         bodies::{LoginByEmail, Nothing, Register},
@@ -30,8 +31,11 @@ pub(super) fn routes() -> OpenApiRouter<Gateway> {
         .routes(routes!(logout))
 }
 
-const REGISTER: Wording =
-    Wording { missing: Some("Missing username, email, or password"), ..Wording::PLAIN };
+const REGISTER: Wording = Wording {
+    missing: Some("Missing username, email, or password"),
+    members: &[("request_id", idempotency::NAME)],
+    ..Wording::PLAIN
+};
 
 const LOGIN: Wording = Wording {
     missing: Some("Missing email or password"),
@@ -44,21 +48,25 @@ const LOGIN: Wording = Wording {
     post,
     path = "/auth/register_user",
     tag = ACCOUNTS,
+    params(IdempotencyKey),
     request_body = Register,
     responses(
         (status = 201, description = "The account is made.", body = AccountMessage),
         Conflict,
+        Locked,
     )
 )]
 async fn register_user(
     call: Call,
+    IdempotencyKey(request_id): IdempotencyKey,
     body: Fields,
 ) -> Result<(StatusCode, Json<AccountMessage>), Problem> {
     let request = body.read(&REGISTER, |body| RegisterRequest {
         username: body.required("username"),
         email: body.required("email"),
         password: body.required("password"),
-        name: String::new(),
+        request_id,
+        ..RegisterRequest::default()
     })?;
     let answer = call.answer(call.auth().register(call.request(request)), &REGISTER).await?;
     let (message, user) = ("User registered successfully", given(answer.user)?.into());

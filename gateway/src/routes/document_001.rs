@@ -15,6 +15,7 @@ use crate::{
     bearer::Bearer,
     cookies::Cookies,
     fields::{Fields, Members, NoMembers},
+    idempotency::{self, IdempotencyKey},
     ids::Id,
     openapi::{
         ACCOUNTS, USERS as USERS_TAG,
@@ -38,25 +39,35 @@ pub(super) fn routes() -> OpenApiRouter<Gateway> {
         .routes(routes!(get_user, update_user, delete_user))
 }
 
+const REGISTER: Wording =
+    Wording { members: &[("request_id", idempotency::NAME)], ..Wording::PLAIN };
+
 /// Makes an account.
 #[utoipa::path(
     post,
     path = "/api/auth/register",
     tag = ACCOUNTS,
+    params(IdempotencyKey),
     request_body = RegisterByEither,
     responses(
         (status = 201, description = "The account is made.", body = AccountMessage),
         Conflict,
+        Locked,
     )
 )]
-async fn register(call: Call, body: Fields) -> Result<(StatusCode, Json<AccountMessage>), Problem> {
-    let request = body.read(&Wording::PLAIN, |body| RegisterRequest {
+async fn register(
+    call: Call,
+    IdempotencyKey(request_id): IdempotencyKey,
+    body: Fields,
+) -> Result<(StatusCode, Json<AccountMessage>), Problem> {
+    let request = body.read(&REGISTER, |body| RegisterRequest {
         username: body.text("username"),
         email: body.text("email"),
         password: body.expected("password"),
         name: body.text("name"),
+        request_id,
     })?;
-    let answer = call.answer(call.auth().register(call.request(request)), &Wording::PLAIN).await?;
+    let answer = call.answer(call.auth().register(call.request(request)), &REGISTER).await?;
     let (message, user) = ("User registered successfully", given(answer.user)?.into());
     Ok((StatusCode::CREATED, Json(AccountMessage { message, user })))
 }

@@ -17,6 +17,7 @@ use crate::{
     cookies::Cookies,
     faults::worded,
     fields::{Fields, NoMembers},
+    idempotency::{self, IdempotencyKey},
     openapi::{
         ACCOUNTS,
         bodies::{
@@ -46,7 +47,7 @@ const WORDING: Wording = Wording {
     malformed: &[("email", "Invalid email format")],
     reasons: &[Reason::says("INVALID_CREDENTIALS", "Invalid credentials")
         .error("Invalid username or password")],
-    members: &[("update_mask", "name")],
+    members: &[("update_mask", "name"), ("request_id", idempotency::NAME)],
 };
 
 const USER_EXISTS: &str = "User already exists";
@@ -75,15 +76,21 @@ struct Registered {
     post,
     path = "/register",
     tag = ACCOUNTS,
+    params(IdempotencyKey),
     request_body = RegisterByEither,
-    responses((status = 201, description = "The account is made.", body = Registered))
+    responses((status = 201, description = "The account is made.", body = Registered), Locked)
 )]
-async fn register(call: Call, body: Fields) -> Result<(StatusCode, Json<Registered>), Problem> {
+async fn register(
+    call: Call,
+    IdempotencyKey(request_id): IdempotencyKey,
+    body: Fields,
+) -> Result<(StatusCode, Json<Registered>), Problem> {
     let request = body.read(&REGISTER, |body| RegisterRequest {
         username: body.text("username"),
         email: body.text("email"),
         password: body.expected("password"),
         name: body.text("name"),
+        request_id,
     })?;
     let answer = call.answer(call.auth().register(call.request(request)), &REGISTER).await?;
     let user = given(answer.user)?;

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use crate::http_client::{Answer, Http};
 
-/// A request as `METHOD /path`, its body (empty for none), the status of the answer, and the
-/// members that its body must have, verbatim as the documents have them; `"*"` stands for any
-/// text, number or object that is not empty.
+/// A request as `METHOD /path` and its headers, if any, a line each, its body (empty for none), the
+/// status of the answer, and the members that its body must have, verbatim as the documents have
+/// them; `"*"` stands for any text, number or object that is not empty.
 pub(crate) type Row = (&'static str, &'static str, u16, &'static str);
 
 /// Sends each request in turn, in the name of whoever has the token, and checks the answers.
@@ -20,12 +20,17 @@ pub(crate) async fn check(http: &Http, token: Option<&str>, table: &[Row]) {
 /// Sends one request and checks the answer.
 pub(crate) async fn send(http: &Http, token: Option<&str>, row: Row) -> Answer {
     let (request, body, status, expected) = row;
-    let (method, path) = request.split_once(' ').expect("a method and a path");
+    let mut lines = request.lines();
+    let first = lines.next().and_then(|line| line.split_once(' '));
+    let (method, path) = first.expect("a method and a path");
     let method: Method = method.parse().expect("a method");
-    let request = match token {
+    let mut request = match token {
         Some(token) => http.signed(method, path, token),
         None => http.request(method, path),
     };
+    for (name, value) in lines.map(|line| line.split_once(": ").expect("a header")) {
+        request = request.header(name, value);
+    }
     let answer = http.send(request, (!body.is_empty()).then(|| parse(body))).await;
     assert_eq!(answer.status, status, "{row:?}: {answer:?}");
     assert!(has(&answer.json, &parse(expected)), "{row:?}: {answer:?}");
