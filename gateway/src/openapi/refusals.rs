@@ -10,7 +10,7 @@ use utoipa::{
     },
 };
 
-use super::{header, request_id, text};
+use super::{header, rate_limit, request_id, text};
 use crate::problem;
 
 /// A refusal, named after its status.
@@ -165,10 +165,8 @@ impl Refusal {
             let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).build();
             response = response.header("Retry-After", header("In seconds.", seconds));
         }
-        if self == Self::TooManyRequests {
-            let limit = "Where the requests of each client are limited (REQUEST_RATE).";
-            response = response.header("RateLimit", header(limit, text()));
-            response = response.header("RateLimit-Policy", header(limit, text()));
+        for (name, header) in rate_limit() {
+            response = response.header(name, header);
         }
         if self == Self::Unauthorized {
             response = response.header("WWW-Authenticate", header("`Bearer`", text()));

@@ -17,6 +17,7 @@ use crate::{
     openapi::{
         ACCOUNTS,
         bodies::{LoginByEmail, Nothing, Register},
+        cookies::Device,
         refusals::{Conflict, Forbidden, Locked, Unauthorized},
     },
     problem::{Problem, Reason, Wording},
@@ -78,6 +79,7 @@ async fn register_user(
     post,
     path = "/auth/login",
     tag = ACCOUNTS,
+    params(Device),
     request_body = LoginByEmail,
     responses(
         (
@@ -117,7 +119,14 @@ async fn login(
     tag = ACCOUNTS,
     security(("bearer" = []), ("session" = [])),
     request_body = Nothing,
-    responses((status = 200, description = "The session is ended.", body = Message))
+    responses(
+        (
+            status = 200,
+            description = "The session is ended.",
+            body = Message,
+            headers(("Set-Cookie" = String, description = "Takes the session's cookie back.")),
+        ),
+    )
 )]
 async fn logout(
     call: Call,

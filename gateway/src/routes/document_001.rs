@@ -20,6 +20,7 @@ use crate::{
     openapi::{
         ACCOUNTS, USERS as USERS_TAG,
         bodies::{LoginByEither, Nothing, Refresh, RegisterByEither, UpdateUser},
+        cookies::Device,
         refusals::{Conflict, Forbidden, Locked, Unauthorized},
     },
     paging::Paging,
@@ -77,9 +78,20 @@ async fn register(
     post,
     path = "/api/auth/login",
     tag = ACCOUNTS,
+    params(Device),
     request_body = LoginByEither,
     responses(
-        (status = 200, description = "The tokens of a new session.", body = LoggedIn),
+        (
+            status = 200,
+            description = "The tokens of a new session.",
+            body = LoggedIn,
+            headers(
+                (
+                    "Set-Cookie" = String,
+                    description = "The device, by which it is told from strangers."
+                ),
+            ),
+        ),
         Unauthorized,
         Forbidden,
         Locked,
@@ -115,6 +127,7 @@ async fn logout(call: Call, _: NoMembers) -> Result<Json<Message>, Problem> {
     post,
     path = "/api/auth/refresh",
     tag = ACCOUNTS,
+    security(("refresh" = []), ()),
     request_body = Refresh,
     responses(
         (status = 200, description = "The next tokens of the session.", body = Tokens),

@@ -23,6 +23,7 @@ use crate::{
         bodies::{
             LoginByEither, Nothing, RegisterByEither, ResetPassword, UpdatePassword, UpdateProfile,
         },
+        cookies::Device,
         refusals::{Forbidden, Locked, Unauthorized},
     },
     problem::{Problem, Reason, Wording},
@@ -140,13 +141,20 @@ impl From<SignedIn> for LoggedIn {
     post,
     path = "/login",
     tag = ACCOUNTS,
+    params(Device),
     request_body = LoginByEither,
     responses(
         (
             status = 200,
             description = "The tokens of a new session.",
             body = LoggedIn,
-            headers(("Authorization" = String, description = "`Bearer` and the access token.")),
+            headers(
+                ("Authorization" = String, description = "`Bearer` and the access token."),
+                (
+                    "Set-Cookie" = String,
+                    description = "The device, by which it is told from strangers."
+                ),
+            ),
         ),
         Unauthorized,
         Forbidden,
@@ -173,6 +181,7 @@ async fn login(
     post,
     path = "/reset-password",
     tag = ACCOUNTS,
+    params(Device),
     request_body = ResetPassword,
     responses(
         (status = 200, description = "Whether or not there is such an account.", body = Message),
@@ -203,6 +212,12 @@ async fn reset_password(
             status = 200,
             description = "The password is replaced, and all sessions are ended.",
             body = Message,
+            headers(
+                (
+                    "Set-Cookie" = String,
+                    description = "The device, by which it is told from strangers."
+                ),
+            ),
         ),
     )
 )]

@@ -33,7 +33,9 @@ pub(crate) fn router(gateway: &Gateway) -> Router {
 /// The description of every route.
 pub(crate) fn document() -> OpenApi {
     let routes = OpenApiRouter::with_openapi(openapi::empty()).merge(limited());
-    let mut document = routes.merge(health::routes()).into_openapi();
+    let mut document = routes.into_openapi();
+    openapi::describe_rate_limit(&mut document);
+    document.merge(health::routes().into_openapi());
     openapi::complete(&mut document);
     document
 }
