@@ -14,6 +14,7 @@
 //! | `request_id` | the id that ties an answer to the log |
 //! | `body`, `fields` | reading a body, and the members of one that is JSON |
 //! | `ids`, `idempotency`, `bearer`, `cookies` | what else a request holds |
+//! | `query` | reading the parameters of a query |
 //! | `paging` | `?page_size=&page_token=` and the `Link` to the next page |
 //! | `upstream` | a call to a service on behalf of an HTTP request |
 //! | `problem` | errors: the one place where a `Status` becomes an HTTP answer |
@@ -43,6 +44,7 @@ pub mod limits;
 mod openapi;
 mod paging;
 mod problem;
+mod query;
 pub mod rate;
 mod request_id;
 mod resources;

@@ -121,7 +121,7 @@ impl From<training::Registration> for Registration {
         Self {
             id: registration.id,
             user_id: registration.user_id,
-            status: status(registration.status()),
+            status: status_word(registration.status()),
             sport: registration.sport,
             training_level: registration.training_level,
             date: times::without_zone(registration.registration_date),
@@ -240,7 +240,7 @@ impl Participant {
             username: text(participant.username),
             name: text(participant.name),
             email: text(participant.email),
-            status: status(registration.status()),
+            status: status_word(registration.status()),
             waitlist_position: number(registration.waitlist_position),
             registered_at: times::rfc3339(registration.registration_date),
         })
@@ -292,14 +292,18 @@ fn role(role: Role) -> Option<&'static str> {
     }
 }
 
-fn status(status: RegistrationStatus) -> &'static str {
-    match status {
-        RegistrationStatus::Confirmed => "confirmed",
-        RegistrationStatus::Waitlisted => "waitlisted",
-        RegistrationStatus::Cancelled => "cancelled",
-        // Also one of a later version: the rest of the list is still good.
-        RegistrationStatus::Unspecified => "unknown",
-    }
+/// The words for where a registration stands.
+pub(crate) const REGISTRATION_STATUSES: [(&str, RegistrationStatus); 3] = [
+    ("confirmed", RegistrationStatus::Confirmed),
+    ("waitlisted", RegistrationStatus::Waitlisted),
+    ("cancelled", RegistrationStatus::Cancelled),
+];
+
+/// `unknown` for one that there is no word for, as one of a later version: the rest of the list is
+/// still good.
+pub(crate) fn status_word(status: RegistrationStatus) -> &'static str {
+    let found = REGISTRATION_STATUSES.iter().find(|(_, one)| *one == status);
+    found.map_or("unknown", |(word, _)| *word)
 }
 
 #[cfg(test)]

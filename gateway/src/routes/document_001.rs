@@ -25,6 +25,7 @@ use crate::{
     },
     paging::Paging,
     problem::{Problem, Reason, Wording},
+    query::{FromQuery, Parameters, Query},
     resources::User,
     signing_in::{by_email_or_username, sign_in},
     upstream::{Call, given},
@@ -154,13 +155,28 @@ const USERS: Wording = Wording {
     ..Wording::PLAIN
 };
 
+/// Which accounts a client asks for.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Search {
+    /// Only those whose username or e-mail begins with this, without regard to case.
+    #[param(required = false, max_length = 254)]
+    query: String,
+}
+
+impl FromQuery for Search {
+    fn read(parameters: &mut Parameters) -> Self {
+        Self { query: parameters.text("query") }
+    }
+}
+
 /// All accounts, or a page of them; for administrators.
 #[utoipa::path(
     get,
     path = "/api/users",
     tag = USERS_TAG,
     security(("bearer" = [])),
-    params(Paging),
+    params(Paging, Search),
     responses(
         (
             status = 200,
@@ -173,14 +189,17 @@ const USERS: Wording = Wording {
         Forbidden,
     )
 )]
-async fn list_users(call: Call, paging: Paging) -> Result<Response, Problem> {
-    let call = &call;
+async fn list_users(
+    call: Call,
+    Query((paging, Search { query })): Query<(Paging, Search)>,
+) -> Result<Response, Problem> {
+    let (call, query) = (&call, query.as_str());
     let fetch = |page_size, page_token| async move {
-        let request = ListUsersRequest { page_size, page_token, query: String::new() };
+        let request = ListUsersRequest { page_size, page_token, query: query.to_owned() };
         let page = call.answer(call.users().list_users(call.request(request)), &USERS).await?;
         Ok((page.users.into_iter().map(User::from).collect(), page.next_page_token))
     };
-    paging.answer("/api/users", fetch).await
+    paging.answer("/api/users", &[("query", query)], fetch).await
 }
 
 /// One's own account, or for administrators any.

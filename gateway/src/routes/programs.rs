@@ -2,22 +2,23 @@
 
 use axum::{
     Json,
-    extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
 use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{LINK, VARY},
-    request::Parts,
 };
 use prost_types::FieldMask;
 use proto::training::v1::{
     self as training, CancelProgramRequest, CreateProgramRequest, GetProgramRequest,
-    ListParticipantsRequest, ListProgramsRequest, UpdateProgramRequest,
+    ListParticipantsRequest, ListProgramsRequest, RegistrationCounts, RegistrationStatus,
+    UpdateProgramRequest,
 };
 use serde::Serialize;
-use service_kit::rejection::Violation;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{Object, ObjectBuilder, Type},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -32,7 +33,8 @@ use crate::{
     },
     paging::{Paging, link_to_next},
     problem::{Problem, Wording},
-    resources::{Participant, Program},
+    query::{FromQuery, Parameters, Query},
+    resources::{Participant, Program, REGISTRATION_STATUSES, status_word},
     spreadsheet,
     upstream::{Call, given},
 };
@@ -51,7 +53,7 @@ const WORDING: Wording = Wording {
 };
 
 /// Which programs a client asks for; empty parameters count as absent.
-#[derive(Debug, Default, PartialEq, utoipa::IntoParams)]
+#[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filter {
     /// Only those of exactly this sport.
@@ -65,32 +67,13 @@ struct Filter {
     open_only: bool,
 }
 
-impl Filter {
-    fn parse(query: &str) -> Result<Self, Violation> {
-        let mut filter = Self::default();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            match (name.as_ref(), value.as_ref()) {
-                ("sport", _) => filter.sport = value.into_owned(),
-                ("training_level", _) => filter.training_level = value.into_owned(),
-                ("open_only", "true") => filter.open_only = true,
-                ("open_only", "false" | "") => filter.open_only = false,
-                ("open_only", _) => {
-                    let description = "open_only must be true or false";
-                    return Err(Violation::new("open_only", "INVALID_TYPE", description));
-                }
-                _ => {}
-            }
+impl FromQuery for Filter {
+    fn read(parameters: &mut Parameters) -> Self {
+        Self {
+            sport: parameters.text("sport"),
+            training_level: parameters.text("training_level"),
+            open_only: parameters.flag("open_only"),
         }
-        Ok(filter)
-    }
-}
-
-impl FromRequestParts<Gateway> for Filter {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Gateway) -> Result<Self, Problem> {
-        Self::parse(parts.uri.query().unwrap_or_default())
-            .map_err(|violation| WORDING.bad_input(vec![violation]))
     }
 }
 
@@ -111,7 +94,10 @@ struct Listed {
     params(Paging, Filter),
     responses((status = 200, description = "The programs.", body = Listed))
 )]
-async fn list(call: Call, paging: Paging, filter: Filter) -> Result<Json<Listed>, Problem> {
+async fn list(
+    call: Call,
+    Query((paging, filter)): Query<(Paging, Filter)>,
+) -> Result<Json<Listed>, Problem> {
     let Filter { sport, training_level, open_only } = filter;
     let request = ListProgramsRequest {
         page_size: paging.page_size.unwrap_or(0),
@@ -259,23 +245,59 @@ async fn cancel(call: Call, Id(program_id): Id, body: Fields) -> Result<Json<Pro
     Ok(Json(given(answer.program)?.into()))
 }
 
+/// Which participants a client asks for.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Standing {
+    /// Only those whose registration stands so; else those that have a seat or wait for one.
+    #[param(schema_with = described_status)]
+    status: Option<RegistrationStatus>,
+}
+
+fn described_status() -> Object {
+    let words = REGISTRATION_STATUSES.iter().map(|(word, _)| *word).chain([""]);
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()
+}
+
+impl FromQuery for Standing {
+    fn read(parameters: &mut Parameters) -> Self {
+        Self { status: parameters.word("status", &REGISTRATION_STATUSES) }
+    }
+}
+
 /// One page of participants.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ParticipantPage)]
 struct Roster {
     participants: Vec<Participant>,
+    counts: Counts,
     /// The `page_token` of the next page; empty on the last one.
     next_page_token: String,
 }
 
-/// A page of who has a seat or waits for one, in the order of registration; for coaches and
-/// administrators.
+/// How many registrations for the program have each status, whichever were asked for.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RegistrationCounts)]
+struct Counts {
+    confirmed: i64,
+    waitlisted: i64,
+    cancelled: i64,
+}
+
+impl From<RegistrationCounts> for Counts {
+    fn from(counts: RegistrationCounts) -> Self {
+        let RegistrationCounts { confirmed, waitlisted, cancelled } = counts;
+        Self { confirmed, waitlisted, cancelled }
+    }
+}
+
+/// A page of who is registered, in the order of registration; for coaches and administrators.
 #[utoipa::path(
     get,
     path = "/programs/{id}/participants",
     tag = PROGRAMS,
     security(("bearer" = [])),
-    params(Id, Paging),
+    params(Id, Paging, Standing),
     responses(
         (
             status = 200,
@@ -294,7 +316,7 @@ struct Roster {
 async fn participants(
     call: Call,
     Id(program_id): Id,
-    paging: Paging,
+    Query((paging, Standing { status })): Query<(Paging, Standing)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let page_size = paging.page_size;
@@ -302,7 +324,7 @@ async fn participants(
         program_id,
         page_size: paging.page_size.unwrap_or(0),
         page_token: paging.page_token,
-        ..ListParticipantsRequest::default()
+        status: status.unwrap_or_default().into(),
     });
     let answer = call.answer(call.programs().list_participants(request), &WORDING).await?;
     let participants = answer.participants.into_iter().map(Participant::new);
@@ -310,7 +332,8 @@ async fn participants(
     let next_page_token = answer.next_page_token;
     let vary = [(VARY, HeaderValue::from_static("accept"))];
     if !spreadsheet::is_wanted(&headers) {
-        let roster = Json(Roster { participants, next_page_token });
+        let counts = given(answer.counts)?.into();
+        let roster = Json(Roster { participants, counts, next_page_token });
         return Ok((vary, roster).into_response());
     }
     let table = spreadsheet::csv(&participants)?;
@@ -318,27 +341,7 @@ async fn participants(
         return Ok((vary, table).into_response());
     }
     let path = format!("/programs/{program_id}/participants");
-    let link = [(LINK, link_to_next(&path, page_size, &next_page_token))];
+    let filter = [("status", status.map_or("", status_word))];
+    let link = [(LINK, link_to_next(&path, &filter, page_size, &next_page_token))];
     Ok((vary, link, table).into_response())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_filter_reads_what_the_query_has() {
-        let expected = Filter {
-            sport: "ice hockey".to_owned(),
-            training_level: "beginner".to_owned(),
-            open_only: true,
-        };
-        let query = "sport=ice+hockey&training_level=beginner&open_only=true&x=1";
-        assert_eq!(Filter::parse(query), Ok(expected));
-        assert_eq!(Filter::parse("sport=&open_only="), Ok(Filter::default()));
-        for bad in ["1", "TRUE", "yes"] {
-            let violation = Filter::parse(&format!("open_only={bad}")).expect_err(bad);
-            assert_eq!((&*violation.field, &*violation.reason), ("open_only", "INVALID_TYPE"));
-        }
-    }
 }

@@ -22,6 +22,7 @@ use crate::{
     },
     paging::Paging,
     problem::{Problem, Wording},
+    query::Query,
     resources::Registration,
     upstream::{Call, given},
 };
@@ -99,7 +100,7 @@ async fn create(
         ),
     )
 )]
-async fn list(call: Call, paging: Paging) -> Result<Response, Problem> {
+async fn list(call: Call, Query(paging): Query<Paging>) -> Result<Response, Problem> {
     let call = &call;
     let fetch = |page_size, page_token| async move {
         let request = ListRegistrationsRequest { page_size, page_token, user_id: 0 };
@@ -109,7 +110,7 @@ async fn list(call: Call, paging: Paging) -> Result<Response, Problem> {
         let registrations = page.registrations.into_iter().map(Registration::from).collect();
         Ok((registrations, page.next_page_token))
     };
-    paging.answer("/registrations", fetch).await
+    paging.answer("/registrations", &[], fetch).await
 }
 
 /// One of one's own registrations.

@@ -65,8 +65,13 @@ async fn a_program_fills_up_overflows_and_gives_a_seat_that_is_free_to_who_waits
     send(&http, Some(&ann), ("DELETE /registrations/1", "", 200, ended)).await;
     let promoted = r#"{"id": 2, "status": "confirmed", "waitlist_position": null}"#;
     send(&http, Some(&bob), ("GET /registrations/2", "", 200, promoted)).await;
-    let left = r#"{"participants": [{"registration_id": 2}], "next_page_token": ""}"#;
+    let left = r#"{"participants": [{"registration_id": 2}], "next_page_token": "",
+        "counts": {"confirmed": 1, "waitlisted": 0, "cancelled": 1}}"#;
     send(&http, Some(&admin), (roster, "", 200, left)).await;
+    let gone = r#"{"participants": [{"registration_id": 1, "status": "cancelled"}],
+        "counts": {"confirmed": 1, "waitlisted": 0, "cancelled": 1}}"#;
+    send(&http, Some(&admin), ("GET /programs/1/participants?status=cancelled", "", 200, gone))
+        .await;
 
     let cancelled = r#"{"id": 1, "status": "cancelled"}"#;
     send(&http, Some(&admin), ("POST /programs/1/cancel", "", 200, cancelled)).await;
@@ -155,7 +160,8 @@ async fn programs_are_listed_to_anyone_and_written_by_coaches_and_admins() {
     let table: &[Row] = &[
         ("GET /programs?sport=hockey&open_only=true", "", 200, r#"{"programs": [{"title": "Ice"}]}"#),
         ("GET /programs?training_level=expert", "", 200, r#"{"programs": [], "next_page_token": ""}"#),
-        ("GET /programs?open_only=maybe", "", 400, r#"{"errors": [{"field": "open_only"}]}"#),
+        ("GET /programs?open_only=maybe&page_size=ten", "", 400,
+         r#"{"errors": [{"field": "page_size"}, {"field": "open_only"}]}"#),
         ("GET /programs/3", "", 404, r#"{"code": "PROGRAM_NOT_FOUND"}"#),
         ("POST /programs", NETS, 401, r#"{"code": "TOKEN_MISSING"}"#),
     ];
