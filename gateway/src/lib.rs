@@ -13,7 +13,7 @@
 //! | [`rate`] | how many requests one client address may make |
 //! | `request_id` | the id that ties an answer to the log |
 //! | `body`, `fields` | reading a body, and the members of one that is JSON |
-//! | `ids`, `idempotency`, `bearer`, `cookies` | what else a request holds |
+//! | `ids`, `idempotency`, `if_match`, `bearer`, `cookies` | what else a request holds |
 //! | `query` | reading the parameters of a query |
 //! | `paging` | `?page_size=&page_token=` and the `Link` to the next page |
 //! | `upstream` | a call to a service on behalf of an HTTP request |
@@ -40,6 +40,7 @@ mod faults;
 mod fields;
 mod idempotency;
 mod ids;
+mod if_match;
 pub mod limits;
 mod openapi;
 mod paging;

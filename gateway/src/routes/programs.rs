@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{
-    HeaderMap, HeaderValue, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{LINK, VARY},
 };
 use prost_types::FieldMask;
@@ -26,13 +26,14 @@ use crate::{
     fields::{Fields, Members},
     idempotency::{self, IdempotencyKey},
     ids::Id,
+    if_match::{IfMatch, entity_tag},
     openapi::{
         PROGRAMS,
         bodies::{CancelProgram, CreateProgram, UpdateProgram},
-        refusals::{Conflict, Forbidden},
+        refusals::{Conflict, Forbidden, PreconditionFailed},
     },
     paging::{Paging, link_to_next},
-    problem::{Problem, Wording},
+    problem::{Problem, Reason, Wording},
     query::{FromQuery, Parameters, Query},
     resources::{Participant, Program, REGISTRATION_STATUSES, status_word},
     spreadsheet,
@@ -51,6 +52,22 @@ const WORDING: Wording = Wording {
     members: &[("request_id", idempotency::NAME), ("update_mask", "body")],
     ..Wording::PLAIN
 };
+
+/// Where the client sent `If-Match`.
+const CONDITIONAL: Wording = Wording {
+    reasons: &[Reason::says("ETAG_MISMATCH", "The program was changed meanwhile")
+        .status(StatusCode::PRECONDITION_FAILED)],
+    ..WORDING
+};
+
+/// A program, and its `ETag`: that of what organisers set, so that a seat that is taken meanwhile
+/// stops no change.
+type Shown = ([(HeaderName, HeaderValue); 1], Json<Program>);
+
+fn shown(program: Option<training::Program>) -> Result<Shown, Problem> {
+    let program = given(program)?;
+    Ok((entity_tag(&program.etag)?, Json(program.into())))
+}
 
 /// Which programs a client asks for; empty parameters count as absent.
 #[derive(utoipa::IntoParams)]
@@ -118,12 +135,24 @@ async fn list(
     path = "/programs/{id}",
     tag = PROGRAMS,
     params(Id),
-    responses((status = 200, description = "The program.", body = Program))
+    responses(
+        (
+            status = 200,
+            description = "The program.",
+            body = Program,
+            headers(
+                (
+                    "ETag" = String,
+                    description = "For `If-Match`; it does not stand for the seats."
+                ),
+            ),
+        ),
+    )
 )]
-async fn get_one(call: Call, Id(program_id): Id) -> Result<Json<Program>, Problem> {
+async fn get_one(call: Call, Id(program_id): Id) -> Result<Shown, Problem> {
     let request = call.request(GetProgramRequest { program_id });
     let answer = call.answer(call.programs().get_program(request), &WORDING).await?;
-    Ok(Json(given(answer.program)?.into()))
+    shown(answer.program)
 }
 
 /// Announces a training; for coaches and administrators.
@@ -134,13 +163,26 @@ async fn get_one(call: Call, Id(program_id): Id) -> Result<Json<Program>, Proble
     security(("bearer" = [])),
     params(IdempotencyKey),
     request_body = CreateProgram,
-    responses((status = 201, description = "The program.", body = Program), Forbidden)
+    responses(
+        (
+            status = 201,
+            description = "The program.",
+            body = Program,
+            headers(
+                (
+                    "ETag" = String,
+                    description = "For `If-Match`; it does not stand for the seats."
+                ),
+            ),
+        ),
+        Forbidden,
+    )
 )]
 async fn create(
     call: Call,
     IdempotencyKey(request_id): IdempotencyKey,
     body: Fields,
-) -> Result<(StatusCode, Json<Program>), Problem> {
+) -> Result<(StatusCode, Shown), Problem> {
     let request = body.read(&WORDING, |body| CreateProgramRequest {
         program: Some(training::Program {
             title: body.expected("title"),
@@ -161,7 +203,7 @@ async fn create(
     })?;
     let request = call.request(request);
     let answer = call.answer(call.programs().create_program(request), &WORDING).await?;
-    Ok((StatusCode::CREATED, Json(given(answer.program)?.into())))
+    Ok((StatusCode::CREATED, shown(answer.program)?))
 }
 
 /// Changes what the body has; for coaches and administrators. Seats that a larger `capacity` adds
@@ -171,24 +213,47 @@ async fn create(
     path = "/programs/{id}",
     tag = PROGRAMS,
     security(("bearer" = [])),
-    params(Id),
+    params(Id, IfMatch),
     request_body = UpdateProgram,
     responses(
-        (status = 200, description = "The program as it is now.", body = Program),
+        (
+            status = 200,
+            description = "The program as it is now.",
+            body = Program,
+            headers(
+                (
+                    "ETag" = String,
+                    description = "For `If-Match`; it does not stand for the seats."
+                ),
+            ),
+        ),
         Forbidden,
         Conflict,
+        PreconditionFailed,
     )
 )]
-async fn update(call: Call, Id(id): Id, body: Fields) -> Result<Json<Program>, Problem> {
-    let request = call.request(body.read(&WORDING, |body| changes(body, id))?);
-    let answer = call.answer(call.programs().update_program(request), &WORDING).await?;
-    Ok(Json(given(answer.program)?.into()))
+async fn update(call: Call, Id(id): Id, if_match: IfMatch, body: Fields) -> Result<Shown, Problem> {
+    let wording = wording(&if_match);
+    let request = call.request(body.read(wording, |body| changes(body, id, if_match))?);
+    let answer = call.answer(call.programs().update_program(request), wording).await?;
+    shown(answer.program)
+}
+
+/// In the body, what has changed meanwhile is a conflict; in the header, a condition that fails.
+fn wording(IfMatch(tag): &IfMatch) -> &'static Wording {
+    if tag.is_empty() { &WORDING } else { &CONDITIONAL }
+}
+
+/// The `etag` that the program must still have, if any.
+fn etag(body: &mut Members, IfMatch(tag): IfMatch) -> String {
+    let member = body.text("etag");
+    if tag.is_empty() { member } else { tag }
 }
 
 /// What is absent stays as it is; what is null goes, where it may.
-fn changes(body: &mut Members, id: i64) -> UpdateProgramRequest {
-    let mut program =
-        training::Program { id, etag: body.text("etag"), ..training::Program::default() };
+fn changes(body: &mut Members, id: i64, if_match: IfMatch) -> UpdateProgramRequest {
+    let etag = etag(body, if_match);
+    let mut program = training::Program { id, etag, ..training::Program::default() };
     let mut paths = Vec::new();
     for (name, field) in [
         ("title", &mut program.title),
@@ -230,19 +295,36 @@ fn changes(body: &mut Members, id: i64) -> UpdateProgramRequest {
     path = "/programs/{id}/cancel",
     tag = PROGRAMS,
     security(("bearer" = [])),
-    params(Id),
+    params(Id, IfMatch),
     request_body = CancelProgram,
     responses(
-        (status = 200, description = "The program as it is now.", body = Program),
+        (
+            status = 200,
+            description = "The program as it is now.",
+            body = Program,
+            headers(
+                (
+                    "ETag" = String,
+                    description = "For `If-Match`; it does not stand for the seats."
+                ),
+            ),
+        ),
         Forbidden,
         Conflict,
+        PreconditionFailed,
     )
 )]
-async fn cancel(call: Call, Id(program_id): Id, body: Fields) -> Result<Json<Program>, Problem> {
-    let etag = body.read(&WORDING, |body| body.text("etag"))?;
+async fn cancel(
+    call: Call,
+    Id(program_id): Id,
+    if_match: IfMatch,
+    body: Fields,
+) -> Result<Shown, Problem> {
+    let wording = wording(&if_match);
+    let etag = body.read(wording, |body| etag(body, if_match))?;
     let request = call.request(CancelProgramRequest { program_id, etag });
-    let answer = call.answer(call.programs().cancel_program(request), &WORDING).await?;
-    Ok(Json(given(answer.program)?.into()))
+    let answer = call.answer(call.programs().cancel_program(request), wording).await?;
+    shown(answer.program)
 }
 
 /// Which participants a client asks for.

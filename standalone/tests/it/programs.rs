@@ -102,6 +102,30 @@ async fn a_program_is_changed_by_whoever_saw_its_last_change() {
     );
     let late = patch(&change).await;
     assert_eq!((late.status, late.text("code")), (409, "ETAG_MISMATCH".to_owned()));
+    let conditional = async |method: Method, path: &str, tag: &str, body: Option<Value>| {
+        http.send(http.signed(method, path, &admin).header("if-match", tag), body).await
+    };
+    let (seen, now) = (made.headers["etag"].clone(), changed.headers["etag"].clone());
+    let (seen, now) = (seen.to_str().expect("ASCII"), now.to_str().expect("ASCII"));
+    let program = http.try_get("/programs/1").await.expect("an answer");
+    assert_eq!((program.headers["etag"].as_bytes(), seen == now), (now.as_bytes(), false));
+    for (method, path, body) in [
+        (
+            Method::PATCH,
+            "/programs/1",
+            Some(json!({ "title": "Nets III", "etag": changed.text("etag") })),
+        ),
+        (Method::POST, "/programs/1/cancel", None),
+    ] {
+        let late = conditional(method.clone(), path, seen, body.clone()).await;
+        late.assert_problem(412, "ETAG_MISMATCH", "The program was changed meanwhile");
+        assert_eq!(conditional(method, path, "1", body).await.status, 400);
+    }
+    let body = Some(json!({ "title": "Nets III", "etag": made.text("etag") }));
+    let changed = conditional(Method::PATCH, "/programs/1", now, body).await;
+    assert_eq!((changed.status, changed.text("title")), (200, "Nets III".to_owned()));
+    assert_ne!(changed.headers["etag"], now);
+
     let etag = json!({ "etag": made.text("etag") });
     let late = http.post_signed("/programs/1/cancel", &admin, etag).await;
     assert_eq!((late.status, late.text("code")), (409, "ETAG_MISMATCH".to_owned()));
