@@ -153,6 +153,18 @@ impl Members {
         found.map(|(_, meaning)| *meaning)
     }
 
+    /// What one of `words` stands for, of a member that must be there: `None` where it is null.
+    pub(crate) fn word_or_null<T: Copy>(
+        &mut self,
+        name: &'static str,
+        words: &[(&'static str, T)],
+    ) -> Option<T> {
+        if !self.has(name) {
+            self.refuse(Violation::required(name));
+        }
+        self.word(name, words)
+    }
+
     /// Digits that the service wants, as [`Members::expected`]; a string or a number.
     pub(crate) fn digits(&mut self, name: &'static str) -> String {
         match self.left.get(name) {

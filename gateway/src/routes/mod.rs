@@ -7,6 +7,7 @@ mod document_001;
 mod documents_002_to_004;
 mod health;
 mod keys;
+mod participants;
 mod programs;
 mod registrations;
 mod sessions;
@@ -49,6 +50,7 @@ fn limited() -> OpenApiRouter<Gateway> {
         .merge(account::routes())
         .merge(sessions::routes())
         .merge(programs::routes())
+        .merge(participants::routes())
         .merge(registrations::routes())
         .merge(keys::routes())
         .merge(docs::routes())

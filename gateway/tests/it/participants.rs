@@ -2,7 +2,7 @@
 
 use prost::Message;
 use proto::training::v1::{
-    ListParticipantsRequest, ListParticipantsResponse, Participant, Registration,
+    Attendance, ListParticipantsRequest, ListParticipantsResponse, Participant, Registration,
     RegistrationCounts, RegistrationStatus,
 };
 
@@ -19,7 +19,7 @@ async fn a_table_of_participants_starts_no_formula_and_links_to_its_next_page() 
             username: "ann".to_owned(),
             email: "+ann@example.com".to_owned(),
             name: "=1+1".to_owned(),
-            ..Participant::default()
+            attendance: Attendance::Present.into(),
         };
         let (participants, next_page_token) = (vec![participant], "a+b".to_owned());
         let counts = Some(RegistrationCounts { confirmed: 1, waitlisted: 2, cancelled: 3 });
@@ -35,7 +35,7 @@ async fn a_table_of_participants_starts_no_formula_and_links_to_its_next_page() 
         "</programs/5/participants?status=confirmed&page_size=1&page_token=a%2Bb>; rel=\"next\"";
     assert_eq!(answer.headers["link"], link);
     let row = table.lines().nth(1).expect("a row");
-    assert_eq!(row, "3,7,ann,'=1+1,'+ann@example.com,unknown,,");
+    assert_eq!(row, "3,7,ann,'=1+1,'+ann@example.com,unknown,,,present");
     let asked: ListParticipantsRequest = training.calls()[0].message();
     assert_eq!((asked.program_id, asked.page_size), (5, 1));
     assert_eq!(asked.status(), RegistrationStatus::Confirmed);

@@ -80,6 +80,45 @@ async fn a_program_fills_up_overflows_and_gives_a_seat_that_is_free_to_who_waits
 }
 
 #[tokio::test]
+async fn a_coach_notes_who_came_and_ends_the_registration_of_another() {
+    let home = Home::new();
+    let (_pavilion, http, admin) = start(&home).await;
+    let ann = sign_up(&http, "ann").await;
+    sign_up(&http, "cleo").await;
+    let bob = sign_up(&http, "bob").await;
+    let coach = r#"{"user": {"id": 3, "role": "coach"}}"#;
+    send(&http, Some(&admin), ("PUT /api/users/3", r#"{"role": "coach"}"#, 200, coach)).await;
+    let credentials = json!({ "email": "cleo@example.com", "password": PASSWORD });
+    let coach = http.post("/auth/login", credentials).await.text("access_token");
+    send(&http, Some(&coach), ("POST /programs", NETS, 201, r#"{"id": 1}"#)).await;
+    for player in [&ann, &bob] {
+        send(&http, Some(player), ("POST /registrations", FOR_NETS, 201, "{}")).await;
+    }
+
+    let path = "PUT /registrations/1/attendance";
+    let came = r#"{"attendance": "present"}"#;
+    let noted = r#"{"registration": {"id": 1, "status": "confirmed"}, "attendance": "present"}"#;
+    let roster = r#"{"participants": [{"registration_id": 1, "attendance": "present"},
+        {"registration_id": 2, "attendance": null}]}"#;
+    #[rustfmt::skip]
+    let table: &[Row] = &[
+        (path, came, 200, noted),
+        ("GET /programs/1/participants", "", 200, roster),
+        (path, r#"{"attendance": null}"#, 200, r#"{"attendance": null}"#),
+        (path, r#"{"attendance": "excused"}"#, 200, r#"{"attendance": "excused"}"#),
+        (path, "", 400, r#"{"errors": [{"field": "attendance", "code": "REQUIRED"}]}"#),
+        (path, r#"{"attendance": "late"}"#, 400, r#"{"errors": [{"field": "attendance", "code": "INVALID_VALUE"}]}"#),
+        ("PUT /registrations/2/attendance", came, 409, r#"{"code": "NO_SEAT"}"#),
+        ("PUT /registrations/9/attendance", came, 404, r#"{"code": "REGISTRATION_NOT_FOUND"}"#),
+        ("DELETE /registrations/1", "", 200, r#"{"id": 1, "user_id": 2, "status": "cancelled"}"#),
+        ("GET /registrations/2", "", 200, r#"{"user_id": 4, "status": "confirmed"}"#),
+    ];
+    check(&http, Some(&coach), table).await;
+    let refused = r#"{"code": "ROLE_REQUIRED"}"#;
+    send(&http, Some(&bob), ("PUT /registrations/2/attendance", came, 403, refused)).await;
+}
+
+#[tokio::test]
 async fn a_program_is_changed_by_whoever_saw_its_last_change() {
     let home = Home::new();
     let (_pavilion, http, admin) = start(&home).await;
