@@ -20,7 +20,7 @@
 //! | `problem` | errors: the one place where a `Status` becomes an HTTP answer |
 //! | `faults` | what is said of a fault of ours, where a document words it |
 //! | `resources`, `answers`, `times` | users, registrations, ... as JSON shows them |
-//! | `signing_in` | signing in, which three families of routes have in common |
+//! | `registering`, `signing_in` | what three families of routes have in common |
 //! | `spreadsheet` | lists as CSV that starts no formula |
 //! | `openapi` | the description of the routes, of which `/docs` is a reader |
 //! | `routes` | one file for each family of routes |
@@ -47,6 +47,7 @@ mod paging;
 mod problem;
 mod query;
 pub mod rate;
+mod registering;
 mod request_id;
 mod resources;
 mod routes;
