@@ -4,7 +4,7 @@ use proto::auth::v1 as auth;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::resources::User;
+use crate::{resources::User, signing_in::SignedIn};
 
 /// That it was done.
 #[derive(Debug, Serialize, ToSchema)]
@@ -17,6 +17,13 @@ pub(crate) struct Message {
 pub(crate) struct AccountMessage {
     pub(crate) message: &'static str,
     pub(crate) user: User,
+}
+
+impl AccountMessage {
+    /// That it was made.
+    pub(crate) fn registered(user: auth::User) -> Self {
+        Self { message: "User registered successfully", user: user.into() }
+    }
 }
 
 /// The tokens of a session.
@@ -49,8 +56,14 @@ impl From<auth::Tokens> for Tokens {
 /// The tokens of a new session, and whose it is.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LoggedIn {
-    pub(crate) message: &'static str,
+    message: &'static str,
     #[serde(flatten)]
-    pub(crate) tokens: Tokens,
-    pub(crate) user: User,
+    tokens: Tokens,
+    user: User,
+}
+
+impl From<SignedIn> for LoggedIn {
+    fn from(SignedIn { tokens, user, .. }: SignedIn) -> Self {
+        Self { message: "Login successful", tokens: tokens.into(), user: user.into() }
+    }
 }

@@ -22,7 +22,7 @@
 //! | `problem` | errors: the one place where a `Status` becomes an HTTP answer |
 //! | `faults` | what is said of a fault of ours, where a document words it |
 //! | `resources`, `answers`, `times` | users, registrations, ... as JSON shows them |
-//! | `signing_in` | signing in, which three families of routes have in common |
+//! | `registering`, `signing_in` | what three families of routes have in common |
 //! | `spreadsheet` | lists as CSV that starts no formula |
 //! | `readiness` | whether both services serve, looked at once a second at most |
 //! | `openapi` | the description of the routes, of which `/docs` is a reader |
@@ -53,6 +53,7 @@ mod problem;
 mod query;
 pub mod rate;
 mod readiness;
+mod registering;
 mod request_id;
 mod resources;
 mod routes;

@@ -1,5 +1,8 @@
 //! Signing in, which three families of routes have in common.
 
+use std::mem;
+
+use axum::Json;
 use http::HeaderMap;
 use proto::auth::v1::{LoginRequest, Tokens, User};
 
@@ -17,6 +20,13 @@ pub(crate) struct SignedIn {
     pub(crate) logout_token: String,
     /// The device's cookie.
     pub(crate) headers: HeaderMap,
+}
+
+impl SignedIn {
+    /// The answer of a family.
+    pub(crate) fn answer<T: From<Self>>(mut self) -> (HeaderMap, Json<T>) {
+        (mem::take(&mut self.headers), Json(self.into()))
+    }
 }
 
 /// Signs in with what `identifier` makes of the members, and `password`. `identifier` also tells

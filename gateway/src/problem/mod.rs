@@ -6,6 +6,7 @@
 //! that of `message`.
 
 mod body;
+mod reasons;
 mod status;
 
 use std::{borrow::Cow, time::Duration};
@@ -20,7 +21,8 @@ use service_kit::rejection::{self, Violation};
 
 use crate::request_id::RequestId;
 pub(crate) use body::Body;
-pub(crate) use status::{Reason, Wording};
+pub(crate) use reasons::{CHANGED, Reason};
+pub(crate) use status::Wording;
 
 /// What a client is told to wait where the service does not say.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);

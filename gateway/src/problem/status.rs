@@ -6,7 +6,10 @@ use http::StatusCode;
 use service_kit::rejection::{self, Rejection, Violation};
 use tonic::{Code, Status};
 
-use super::{Problem, in_words};
+use super::{
+    Problem, in_words,
+    reasons::{REASONS, Reason, token_text},
+};
 
 /// The reason of a violation where a member is missing, null or empty.
 const REQUIRED: &str = "REQUIRED";
@@ -24,37 +27,6 @@ pub(crate) struct Wording {
     pub(crate) reasons: &'static [Reason],
     /// What the RPC's fields are called in the request, where they have another name there.
     pub(crate) members: &'static [(&'static str, &'static str)],
-}
-
-/// What a reason means over HTTP.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Reason {
-    name: &'static str,
-    /// `None`: as everywhere.
-    status: Option<StatusCode>,
-    text: &'static str,
-    error: Option<&'static str>,
-}
-
-impl Reason {
-    /// One that has a text of its own.
-    pub(crate) const fn says(name: &'static str, text: &'static str) -> Self {
-        Self { name, status: None, text, error: None }
-    }
-
-    /// With a status of its own.
-    pub(crate) const fn status(self, status: StatusCode) -> Self {
-        Self { status: Some(status), ..self }
-    }
-
-    /// With another text in `error` than in `message`.
-    pub(crate) const fn error(self, text: &'static str) -> Self {
-        Self { error: Some(text), ..self }
-    }
-
-    fn find(among: &[Self], name: &str) -> Option<Self> {
-        among.iter().find(|one| one.name == name).copied()
-    }
 }
 
 impl Wording {
@@ -91,7 +63,7 @@ impl Wording {
             StatusCode::SERVICE_UNAVAILABLE => Problem::unavailable(),
             _ => {
                 rejection.violations.iter_mut().for_each(|violation| self.rename(violation));
-                Problem::new(status, "", self.text(&rejection, own, general))
+                Problem::new(status, "", self.text(&rejection, &code, own, general))
             }
         };
         Problem {
@@ -116,6 +88,7 @@ impl Wording {
     fn text(
         &self,
         rejection: &Rejection,
+        code: &str,
         own: Option<Reason>,
         general: Option<Reason>,
     ) -> Cow<'static, str> {
@@ -136,60 +109,12 @@ impl Wording {
         if let Some(text) = text.or(general.map(|one| one.text)) {
             return text.into();
         }
-        let first = rejection.violations.first().map(|violation| &violation.description);
-        let prose = first.unwrap_or(&rejection.message);
-        if prose.is_empty() {
-            in_words(plain(rejection.code).1).into()
-        } else {
-            prose.clone().into()
+        // What a service says of a reason is for its own callers.
+        match rejection.violations.first() {
+            Some(violation) => violation.description.clone().into(),
+            None => in_words(code).into(),
         }
     }
-}
-
-const NOT_YET: &str = "Too many requests. Please try again later.";
-
-/// The reasons that have a text of their own, or another status than their code's. Tokens that are
-/// refused have theirs in [`token_text`].
-const REASONS: [Reason; 15] = [
-    // Nothing of the request is wrong: it lost a race, again and again.
-    Reason::says("CONTENDED", "Too many changes at once. Please try again.")
-        .status(StatusCode::SERVICE_UNAVAILABLE),
-    Reason::says("USERNAME_TAKEN", "Username already exists"),
-    Reason::says("EMAIL_TAKEN", "Email already exists"),
-    Reason::says("INVALID_CREDENTIALS", "Invalid credentials"),
-    Reason::says("ACCOUNT_DISABLED", "Account is disabled"),
-    Reason::says("ACCOUNT_LOCKED", "Account is locked. Please try again later.")
-        .status(StatusCode::LOCKED),
-    Reason::says("OVERLOADED", NOT_YET),
-    Reason::says("TOO_MANY_FAILURES", NOT_YET),
-    Reason::says("TOO_MANY_REQUESTS", NOT_YET),
-    Reason::says("OTP_INVALID", "Invalid or expired OTP").status(StatusCode::BAD_REQUEST),
-    Reason::says("NOT_OWNER", "Access denied"),
-    Reason::says("USER_NOT_FOUND", "User not found"),
-    Reason::says("SESSION_NOT_FOUND", "Session not found"),
-    Reason::says("PROGRAM_NOT_FOUND", "Program not found"),
-    Reason::says("REGISTRATION_NOT_FOUND", "Registration not found"),
-];
-
-/// The texts for a token that is refused: those of the library that clients of the documents know.
-fn token_text(rejection: &Rejection) -> Option<&'static str> {
-    let problem = rejection.metadata.get("problem").map(String::as_str);
-    Some(match (rejection.reason.as_ref(), problem) {
-        ("TOKEN_MISSING", Some("scheme")) => {
-            "Missing 'Bearer' type in 'Authorization' header. Expected 'Authorization: Bearer <JWT>'"
-        }
-        ("TOKEN_MISSING", _) => "Missing Authorization Header",
-        ("TOKEN_MALFORMED", Some("segments")) => "Not enough segments",
-        ("TOKEN_MALFORMED", Some("header")) => "Invalid header padding",
-        ("TOKEN_MALFORMED", _) => "Invalid token",
-        ("TOKEN_SIGNATURE_INVALID", _) => "Signature verification failed",
-        ("TOKEN_CLAIMS_INVALID", _) => "Token claims are invalid",
-        ("TOKEN_EXPIRED" | "REFRESH_TOKEN_EXPIRED", _) => "Token has expired",
-        ("TOKEN_REVOKED" | "REFRESH_TOKEN_REUSED", _) => "Token has been revoked",
-        ("REFRESH_TOKEN_INVALID", _) => "Refresh token is invalid or has been revoked",
-        ("LOGOUT_TOKEN_INVALID", _) => "Session has ended",
-        _ => return None,
-    })
 }
 
 /// The status of an error whose reason says nothing more, and the code of one that has no reason,
@@ -378,10 +303,29 @@ mod tests {
     }
 
     #[test]
-    fn prose_of_failures_stays_inside() {
-        for code in [Code::Internal, Code::Unknown, Code::Unavailable, Code::DeadlineExceeded] {
-            let problem = SIGN_IN.problem(&Status::new(code, "connection to 10.0.0.7 refused"));
+    fn prose_of_services_stays_inside() {
+        for code in 1..=16 {
+            let status = Status::new(code.into(), "connection to 10.0.0.7 refused");
+            let problem = SIGN_IN.problem(&status);
             assert!(!problem.text.contains("10.0.0.7"), "{problem:?}");
+        }
+        let of_tomorrow = Rejection::new(Code::FailedPrecondition, "x.v1", "NO_BALLS", "prose");
+        assert_eq!(problem(of_tomorrow).text, "No balls");
+    }
+
+    #[test]
+    fn what_no_document_words_has_one_text_everywhere() {
+        for (code, reason, status, text) in [
+            (Code::FailedPrecondition, "LAST_ADMIN", 409, "The last admin has to stay"),
+            (Code::AlreadyExists, "ALREADY_REGISTERED", 409, "Already registered"),
+            (Code::FailedPrecondition, "REGISTRATION_CLOSED", 409, "Registration is closed"),
+            (Code::FailedPrecondition, "PROGRAM_CANCELLED", 409, "The program is cancelled"),
+            (Code::PermissionDenied, "ROLE_REQUIRED", 403, "Coach or admin access required"),
+            (Code::Aborted, "ETAG_MISMATCH", 409, "The program was changed meanwhile"),
+        ] {
+            let problem =
+                Wording::PLAIN.problem(&Rejection::new(code, "x.v1", reason, "it").into());
+            assert_eq!((problem.status.as_u16(), &*problem.text), (status, text), "{reason}");
         }
     }
 }

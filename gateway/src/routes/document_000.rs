@@ -5,7 +5,7 @@ use http::{
     HeaderMap, StatusCode,
     header::{AUTHORIZATION, SET_COOKIE},
 };
-use proto::auth::v1::{LogoutRequest, RegisterRequest};
+use proto::auth::v1::LogoutRequest;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     answers::{AccountMessage, LoggedIn, Message},
     cookies::{Cookies, SESSION_PATH},
     fields::{Fields, NoMembers},
-    idempotency::{self, IdempotencyKey},
+    idempotency::IdempotencyKey,
     openapi::{
         ACCOUNTS,
         bodies::{LoginByEmail, Nothing, Register},
@@ -21,8 +21,9 @@ use crate::{
         refusals::{Conflict, Forbidden, Locked, Unauthorized},
     },
     problem::{Problem, Reason, Wording},
+    registering::{by_both, register},
     signing_in::{by_email, sign_in},
-    upstream::{Call, given},
+    upstream::Call,
 };
 
 pub(super) fn routes() -> OpenApiRouter<Gateway> {
@@ -32,11 +33,8 @@ pub(super) fn routes() -> OpenApiRouter<Gateway> {
         .routes(routes!(logout))
 }
 
-const REGISTER: Wording = Wording {
-    missing: Some("Missing username, email, or password"),
-    members: &[("request_id", idempotency::NAME)],
-    ..Wording::PLAIN
-};
+const REGISTER: Wording =
+    Wording { missing: Some("Missing username, email, or password"), ..Wording::PLAIN };
 
 const LOGIN: Wording = Wording {
     missing: Some("Missing email or password"),
@@ -59,19 +57,11 @@ const LOGIN: Wording = Wording {
 )]
 async fn register_user(
     call: Call,
-    IdempotencyKey(request_id): IdempotencyKey,
+    key: IdempotencyKey,
     body: Fields,
 ) -> Result<(StatusCode, Json<AccountMessage>), Problem> {
-    let request = body.read(&REGISTER, |body| RegisterRequest {
-        username: body.required("username"),
-        email: body.required("email"),
-        password: body.required("password"),
-        request_id,
-        ..RegisterRequest::default()
-    })?;
-    let answer = call.answer(call.auth().register(call.request(request)), &REGISTER).await?;
-    let (message, user) = ("User registered successfully", given(answer.user)?.into());
-    Ok((StatusCode::CREATED, Json(AccountMessage { message, user })))
+    let user = register(&call, key, body, &REGISTER, by_both).await?;
+    Ok((StatusCode::CREATED, Json(AccountMessage::registered(user))))
 }
 
 /// Signs in with the e-mail address.
@@ -107,8 +97,7 @@ async fn login(
     if !signed_in.logout_token.is_empty() {
         signed_in.headers.append(SET_COOKIE, cookies.session(&signed_in.logout_token)?);
     }
-    let (tokens, user) = (signed_in.tokens.into(), signed_in.user.into());
-    Ok((signed_in.headers, Json(LoggedIn { message: "Login successful", tokens, user })))
+    Ok(signed_in.answer())
 }
 
 /// Ends the session of the bearer token; that of the cookie where there is no such token, or it is

@@ -5,7 +5,7 @@ use http::{HeaderMap, StatusCode};
 use prost_types::FieldMask;
 use proto::auth::v1::{
     self as auth, DeleteUserRequest, GetUserRequest, ListUsersRequest, LogoutRequest,
-    RefreshTokenRequest, RegisterRequest, Role, UpdateUserRequest,
+    RefreshTokenRequest, Role, UpdateUserRequest,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -15,7 +15,7 @@ use crate::{
     bearer::Bearer,
     cookies::Cookies,
     fields::{Fields, Members, NoMembers},
-    idempotency::{self, IdempotencyKey},
+    idempotency::IdempotencyKey,
     ids::Id,
     openapi::{
         ACCOUNTS, USERS as USERS_TAG,
@@ -26,6 +26,7 @@ use crate::{
     paging::Paging,
     problem::{Problem, Reason, Wording},
     query::{FromQuery, Parameters, Query},
+    registering::{self, by_either},
     resources::User,
     signing_in::{by_email_or_username, sign_in},
     upstream::{Call, given},
@@ -40,9 +41,6 @@ pub(super) fn routes() -> OpenApiRouter<Gateway> {
         .routes(routes!(list_users))
         .routes(routes!(get_user, update_user, delete_user))
 }
-
-const REGISTER: Wording =
-    Wording { members: &[("request_id", idempotency::NAME)], ..Wording::PLAIN };
 
 /// Makes an account.
 #[utoipa::path(
@@ -59,19 +57,11 @@ const REGISTER: Wording =
 )]
 async fn register(
     call: Call,
-    IdempotencyKey(request_id): IdempotencyKey,
+    key: IdempotencyKey,
     body: Fields,
 ) -> Result<(StatusCode, Json<AccountMessage>), Problem> {
-    let request = body.read(&REGISTER, |body| RegisterRequest {
-        username: body.text("username"),
-        email: body.text("email"),
-        password: body.expected("password"),
-        name: body.text("name"),
-        request_id,
-    })?;
-    let answer = call.answer(call.auth().register(call.request(request)), &REGISTER).await?;
-    let (message, user) = ("User registered successfully", given(answer.user)?.into());
-    Ok((StatusCode::CREATED, Json(AccountMessage { message, user })))
+    let user = registering::register(&call, key, body, &Wording::PLAIN, by_either).await?;
+    Ok((StatusCode::CREATED, Json(AccountMessage::registered(user))))
 }
 
 /// Signs in with the e-mail address or the username.
@@ -104,8 +94,7 @@ async fn login(
     body: Fields,
 ) -> Result<(HeaderMap, Json<LoggedIn>), Problem> {
     let signed_in = sign_in(&call, &cookies, body, &Wording::PLAIN, by_email_or_username).await?;
-    let (tokens, user) = (signed_in.tokens.into(), signed_in.user.into());
-    Ok((signed_in.headers, Json(LoggedIn { message: "Login successful", tokens, user })))
+    Ok(signed_in.answer())
 }
 
 /// Ends the session of the token, which is refused everywhere from then on.

@@ -4,8 +4,8 @@ use axum::Json;
 use http::{HeaderMap, HeaderValue, StatusCode, header::AUTHORIZATION};
 use prost_types::FieldMask;
 use proto::auth::v1::{
-    self as auth, LogoutRequest, RegisterRequest, RequestPasswordResetRequest,
-    ResetPasswordRequest, UpdateUserRequest,
+    self as auth, LogoutRequest, RequestPasswordResetRequest, ResetPasswordRequest,
+    UpdateUserRequest,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,7 +17,7 @@ use crate::{
     cookies::Cookies,
     faults::worded,
     fields::{Fields, NoMembers},
-    idempotency::{self, IdempotencyKey},
+    idempotency::IdempotencyKey,
     openapi::{
         ACCOUNTS,
         bodies::{
@@ -27,9 +27,10 @@ use crate::{
         refusals::{Forbidden, Locked, Unauthorized},
     },
     problem::{Problem, Reason, Wording},
+    registering::{self, by_either},
     resources::User,
     signing_in::{SignedIn, by_email_or_username, sign_in},
-    upstream::{Call, given},
+    upstream::Call,
 };
 
 pub(super) fn routes() -> OpenApiRouter<Gateway> {
@@ -48,7 +49,7 @@ const WORDING: Wording = Wording {
     malformed: &[("email", "Invalid email format")],
     reasons: &[Reason::says("INVALID_CREDENTIALS", "Invalid credentials")
         .error("Invalid username or password")],
-    members: &[("update_mask", "name"), ("request_id", idempotency::NAME)],
+    members: &[("update_mask", "name")],
 };
 
 const USER_EXISTS: &str = "User already exists";
@@ -83,18 +84,10 @@ struct Registered {
 )]
 async fn register(
     call: Call,
-    IdempotencyKey(request_id): IdempotencyKey,
+    key: IdempotencyKey,
     body: Fields,
 ) -> Result<(StatusCode, Json<Registered>), Problem> {
-    let request = body.read(&REGISTER, |body| RegisterRequest {
-        username: body.text("username"),
-        email: body.text("email"),
-        password: body.expected("password"),
-        name: body.text("name"),
-        request_id,
-    })?;
-    let answer = call.answer(call.auth().register(call.request(request)), &REGISTER).await?;
-    let user = given(answer.user)?;
+    let user = registering::register(&call, key, body, &REGISTER, by_either).await?;
     let (message, user_id) = ("User registered successfully", user.id);
     Ok((StatusCode::CREATED, Json(Registered { message, user_id, user: user.into() })))
 }
@@ -173,7 +166,7 @@ async fn login(
         Problem::internal()
     })?;
     signed_in.headers.insert(AUTHORIZATION, authorization);
-    Ok((std::mem::take(&mut signed_in.headers), Json(signed_in.into())))
+    Ok(signed_in.answer())
 }
 
 /// Mails a code to replace a forgotten password, if the address is that of an account.

@@ -23,7 +23,7 @@ use crate::{
         refusals::{Conflict, Forbidden, PreconditionFailed},
     },
     paging::Paging,
-    problem::{Problem, Reason, Wording},
+    problem::{CHANGED, Problem, Reason, Wording},
     query::{FromQuery, Parameters, Query},
     resources::Program,
     upstream::{Call, given},
@@ -43,8 +43,7 @@ const WORDING: Wording = Wording {
 
 /// Where the client sent `If-Match`.
 const CONDITIONAL: Wording = Wording {
-    reasons: &[Reason::says("ETAG_MISMATCH", "The program was changed meanwhile")
-        .status(StatusCode::PRECONDITION_FAILED)],
+    reasons: &[Reason::says("ETAG_MISMATCH", CHANGED).status(StatusCode::PRECONDITION_FAILED)],
     ..WORDING
 };
 

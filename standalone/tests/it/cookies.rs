@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::{
     http_client::{Answer, Http},
     journey::{EMAIL, PASSWORD, register},
-    program::Home,
+    program::{Home, eventually},
 };
 
 async fn log_in(http: &Http, path: &str, password: &str, cookie: &str) -> Answer {
@@ -39,9 +39,10 @@ async fn the_cookie_of_a_sign_in_signs_out() {
     assert_eq!((answer.status, answer.text("message")), (200, "Logout successful".to_owned()));
     let (value, attributes) = answer.cookie("session").expect("it is taken back");
     assert!(value.is_empty() && attributes.contains(&"Max-Age=0".to_owned()), "{answer:?}");
-    http.get("/registrations", &token)
-        .await
-        .assert_refused("TOKEN_REVOKED", "Token has been revoked");
+    let refused = eventually("training-service has heard of it", async || {
+        Some(http.get("/registrations", &token).await).filter(|answer| answer.status != 200)
+    });
+    refused.await.assert_refused("TOKEN_REVOKED", "Token has been revoked");
     let again = log_out(&http, &[("cookie", &cookie)]).await;
     again.assert_refused("LOGOUT_TOKEN_INVALID", "Session has ended");
     log_out(&http, &[]).await.assert_refused("TOKEN_MISSING", "Missing Authorization Header");

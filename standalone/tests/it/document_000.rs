@@ -8,7 +8,7 @@ use crate::{
     conformance::{Row, check, send},
     deployment::Deployment,
     http_client::Http,
-    program::Home,
+    program::{Home, eventually},
 };
 
 const ACCOUNT: &str = r#"{
@@ -128,8 +128,13 @@ async fn whoever_has_signed_out_is_refused() {
     send(&http, None, MADE).await;
     let token = token(&http).await;
     let revoked = r#"{"msg": "Token has been revoked", "code": "TOKEN_REVOKED"}"#;
+    let ended = r#"{"message": "Logout successful"}"#;
+    send(&http, Some(&token), ("POST /auth/logout", "", 200, ended)).await;
+    eventually("training-service has heard of it", async || {
+        Some(http.get("/registrations", &token).await).filter(|answer| answer.status != 200)
+    })
+    .await;
     let table: &[Row] = &[
-        ("POST /auth/logout", "", 200, r#"{"message": "Logout successful"}"#),
         ("POST /auth/logout", "", 401, revoked),
         ("GET /registrations", "", 401, revoked),
         ("POST /registrations", REGISTRATION, 401, revoked),
