@@ -16,6 +16,7 @@
 //! | `ids`, `idempotency`, `bearer`, `cookies` | what else a request holds |
 //! | `paging` | `?page_size=&page_token=` and the `Link` to the next page |
 //! | `upstream` | a call to a service on behalf of an HTTP request |
+//! | `origin` | the address that the client has reached the gateway at |
 //! | `problem` | errors: the one place where a `Status` becomes an HTTP answer |
 //! | `resources`, `answers`, `times` | users, registrations, ... as JSON shows them |
 //! | `signing_in` | signing in, which three families of routes have in common |
@@ -39,6 +40,7 @@ mod idempotency;
 mod ids;
 pub mod limits;
 mod openapi;
+mod origin;
 mod paging;
 mod problem;
 pub mod rate;

@@ -205,7 +205,7 @@ macro_rules! named {
 named! {
     /// 401, of a route that takes credentials and no token.
     Unauthorized = Unauthorized;
-    /// 400, of a route that takes a text in its path.
+    /// 400, of a route that takes a text in its path, or has to know the `Host`.
     BadRequest = BadRequest;
     /// 403.
     Forbidden = Forbidden;

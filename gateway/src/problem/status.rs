@@ -159,7 +159,7 @@ const NOT_YET: &str = "Too many requests. Please try again later.";
 
 /// The reasons that have a text of their own, or another status than their code's. Tokens that are
 /// refused have theirs in [`token_text`].
-const REASONS: [Reason; 15] = [
+const REASONS: [Reason; 16] = [
     // Nothing of the request is wrong: it lost a race, again and again.
     Reason::says("CONTENDED", "Too many changes at once. Please try again.")
         .status(StatusCode::SERVICE_UNAVAILABLE),
@@ -178,6 +178,7 @@ const REASONS: [Reason; 15] = [
     Reason::says("SESSION_NOT_FOUND", "Session not found"),
     Reason::says("PROGRAM_NOT_FOUND", "Program not found"),
     Reason::says("REGISTRATION_NOT_FOUND", "Registration not found"),
+    Reason::says("CALENDAR_KEY_INVALID", "Calendar not found"),
 ];
 
 /// The texts for a token that is refused: those of the library that clients of the documents know.

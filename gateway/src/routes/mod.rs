@@ -1,6 +1,7 @@
 //! The routes, one file for each family.
 
 mod account;
+mod calendars;
 mod docs;
 mod document_000;
 mod document_001;
@@ -48,6 +49,7 @@ fn limited() -> OpenApiRouter<Gateway> {
         .merge(sessions::routes())
         .merge(programs::routes())
         .merge(registrations::routes())
+        .merge(calendars::routes())
         .merge(keys::routes())
         .merge(docs::routes())
 }
