@@ -17,7 +17,10 @@ use proto::training::v1::{
 };
 use serde::Serialize;
 use service_kit::rejection::Violation;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{Object, ObjectBuilder, SchemaType, Type},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -61,7 +64,7 @@ struct Filter {
     #[param(required = false)]
     training_level: String,
     /// `true`: only those that one may register for now.
-    #[param(required = false)]
+    #[param(required = false, schema_with = described_open_only)]
     open_only: bool,
 }
 
@@ -83,6 +86,12 @@ impl Filter {
         }
         Ok(filter)
     }
+}
+
+/// A boolean; or nothing, which counts as absent.
+fn described_open_only() -> Object {
+    let types = SchemaType::Array(vec![Type::Boolean, Type::String]);
+    ObjectBuilder::new().schema_type(types).max_length(Some(0)).build()
 }
 
 impl FromRequestParts<Gateway> for Filter {
