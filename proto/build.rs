@@ -2,7 +2,7 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-use prost_types::{FileDescriptorSet, method_options::IdempotencyLevel};
+use prost_types::{FileDescriptorSet, MethodOptions, method_options::IdempotencyLevel};
 
 const FILES: [&str; 8] = [
     "auth/v1/auth_service.proto",
@@ -35,14 +35,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The paths of the methods without side effects, in order, as a Rust expression.
+/// The paths of the unary methods without side effects, in order, as a Rust expression.
 fn reads(files: &FileDescriptorSet) -> String {
     let mut paths = Vec::new();
     for file in &files.file {
         for service in &file.service {
             let reads = service.method.iter().filter(|method| {
-                let options = method.options.as_ref();
-                options.is_some_and(|it| it.idempotency_level() == IdempotencyLevel::NoSideEffects)
+                let level = method.options.as_ref().map(MethodOptions::idempotency_level);
+                level == Some(IdempotencyLevel::NoSideEffects) && !method.server_streaming()
             });
             let (package, service) = (file.package(), service.name());
             paths.extend(reads.map(|read| format!("/{package}.{service}/{}", read.name())));

@@ -27,6 +27,7 @@ use crate::{
     password_reset::{self, PasswordResets},
     password_schemes::PasswordSchemes,
     passwords::Passwords,
+    session_cache::SessionCache,
     sessions::{Lifetimes, Sessions},
     signing_keys::SigningKeys,
     store::Store,
@@ -77,8 +78,13 @@ impl Assembly {
             clock: clock.clone(),
             entropy: entropy.clone(),
         };
+        let feed = Feed::open(store.clone(), clock.clone()).await;
+        let feed =
+            feed.map_err(|error| StartError::setting("AUTH_DATABASE_URL", error.to_string()))?;
+        let feed = Arc::new(feed);
         let sessions = Sessions {
             store: store.clone(),
+            cache: SessionCache::new(store.clone(), feed.clone()),
             passwords: passwords.clone(),
             lockout: lockout.clone(),
             keys: keys.clone(),
@@ -97,9 +103,6 @@ impl Assembly {
             clock: clock.clone(),
             entropy: entropy.clone(),
         };
-        let feed = Feed::open(store.clone(), clock.clone()).await;
-        let feed =
-            feed.map_err(|error| StartError::setting("AUTH_DATABASE_URL", error.to_string()))?;
         Ok(Self {
             store,
             password_policy,
@@ -110,7 +113,7 @@ impl Assembly {
             mails,
             password_resets,
             sessions,
-            feed: Arc::new(feed),
+            feed,
         })
     }
 

@@ -8,16 +8,13 @@
 mod tests;
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{PoisonError, RwLock},
     time::Duration,
 };
 
 use service_kit::{Clock, Timestamp};
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep},
-};
+use tokio::{sync::watch, time::sleep};
 
 use crate::{
     model::{Event, EventType, Roles, UserId},
@@ -31,6 +28,8 @@ const POLL_PAUSE: Duration = Duration::from_millis(20);
 const BATCH_MAX: i64 = 1000;
 /// The latest events that are kept at hand for those who watch: a few hundred bytes each.
 const RECENT_MAX: usize = 1000;
+/// Users whose last event is kept; when there are more, all of them count as changed.
+const CHANGED_USERS_MAX: usize = 100_000;
 /// What was read longer ago than this is not up to date.
 const FRESH_TIME_MAX: Duration = Duration::from_millis(300);
 
@@ -81,10 +80,22 @@ struct Known {
     revocations: VecDeque<Revocation>,
     /// The latest events, without gaps.
     recent: VecDeque<Event>,
+    /// The last event of each user since `changes_since`.
+    changed: HashMap<UserId, i64>,
+    changes_since: i64,
     /// The last event that was read.
     sequence: i64,
+    /// How many transactions of this process had written events before that was read.
+    commits: u64,
     /// When it was last certain that there are no later ones.
-    read_at: Instant,
+    read_at: Timestamp,
+}
+
+impl Known {
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        // A clock that was set back says nothing about what came since.
+        self.read_at <= now && now.since(self.read_at) < FRESH_TIME_MAX
+    }
 }
 
 impl Feed {
@@ -93,7 +104,7 @@ impl Feed {
     /// # Errors
     /// Those of the database.
     pub async fn open(store: Store, clock: Clock) -> Result<Self, service_kit::db::DbError> {
-        let read_at = Instant::now();
+        let (read_at, commits) = (clock.now(), store.commits());
         // First the end, then what leads up to it: what comes in between is read later.
         let sequence = store.last_sequence().await?;
         let mut revocations = VecDeque::new();
@@ -106,7 +117,15 @@ impl Feed {
                 events.iter().filter(|one| one.sequence <= sequence).filter_map(revocation),
             );
         }
-        let known = RwLock::new(Known { revocations, recent: VecDeque::new(), sequence, read_at });
+        let known = RwLock::new(Known {
+            revocations,
+            recent: VecDeque::new(),
+            changed: HashMap::new(),
+            changes_since: sequence,
+            sequence,
+            commits,
+            read_at,
+        });
         let (latest, moved_in) = (watch::Sender::new(sequence), watch::Sender::new(sequence));
         Ok(Self { store, clock, known, latest, moved_in })
     }
@@ -126,15 +145,15 @@ impl Feed {
         });
     }
 
-    async fn read_on(&self) -> Result<(), service_kit::db::DbError> {
+    pub(crate) async fn read_on(&self) -> Result<(), service_kit::db::DbError> {
         loop {
-            let read_at = Instant::now();
+            let end = (self.clock.now(), self.store.commits());
             let sequence = *self.latest.borrow();
             let events = self.store.events_after(sequence, BATCH_MAX).await?;
             let is_end = events.len() < usize::try_from(BATCH_MAX).unwrap_or(usize::MAX);
             let sequence = events.last().map_or(sequence, |event| event.sequence);
             let (has_grown, moved_in) = (!events.is_empty(), events.iter().any(has_moved_in));
-            self.add(events, sequence, is_end.then_some(read_at));
+            self.add(events, sequence, is_end.then_some(end));
             if has_grown {
                 self.latest.send_replace(sequence);
             }
@@ -147,16 +166,25 @@ impl Feed {
         }
     }
 
-    fn add(&self, events: Vec<Event>, sequence: i64, end_at: Option<Instant>) {
+    fn add(&self, events: Vec<Event>, sequence: i64, end: Option<(Timestamp, u64)>) {
         let now = self.clock.now();
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.revocations.extend(events.iter().filter_map(revocation));
+        for event in &events {
+            if let Some(user_id) = event.details.user_id {
+                known.changed.insert(user_id, event.sequence);
+            }
+        }
+        if known.changed.len() > CHANGED_USERS_MAX {
+            known.changed.clear();
+            known.changes_since = sequence;
+        }
         known.recent.extend(events);
         let surplus = known.recent.len().saturating_sub(RECENT_MAX);
         known.recent.drain(..surplus);
         known.sequence = sequence;
-        if let Some(end_at) = end_at {
-            known.read_at = end_at;
+        if let Some((read_at, commits)) = end {
+            (known.read_at, known.commits) = (read_at, commits);
         }
         // They expire nearly in order: a lifetime after they were made.
         while known.revocations.front().is_some_and(|first| first.expires_at <= now) {
@@ -167,7 +195,22 @@ impl Feed {
     /// Whether what is known is all there was a moment ago.
     pub fn is_fresh(&self) -> bool {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.read_at.elapsed() < FRESH_TIME_MAX
+        known.is_fresh(self.clock.now())
+    }
+
+    /// The last event that was read.
+    pub fn sequence(&self) -> i64 {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).sequence
+    }
+
+    /// Whether it is certain that the log holds no event of a user after `sequence`: none that was
+    /// answered for by this process, and none that was committed by another a moment ago.
+    pub fn is_unchanged(&self, user_id: UserId, sequence: i64) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let last = known.changed.get(&user_id).copied().unwrap_or(known.changes_since);
+        last <= sequence
+            && known.commits == self.store.commits()
+            && known.is_fresh(self.clock.now())
     }
 
     /// The revocations after `sequence` that still matter, at most `max`.

@@ -32,6 +32,7 @@ mod password_reset;
 mod password_schemes;
 mod passwords;
 mod permissions;
+mod session_cache;
 mod sessions;
 mod settings;
 mod signing_keys;

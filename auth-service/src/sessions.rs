@@ -14,6 +14,7 @@ use crate::{
         User, UserId,
     },
     passwords::{Passwords, Verified},
+    session_cache::{LiveSession, SessionCache},
     signing_keys::SigningKeys,
     store::{Actor, EndedSessions, EndingSessions, PasswordChange, Store},
     tokens::{RefreshToken, TokenIssuer, TokenPair},
@@ -45,6 +46,8 @@ pub struct Lifetimes {
 pub struct Sessions {
     /// Where sessions are kept.
     pub store: Store,
+    /// What is known of them.
+    pub cache: SessionCache,
     /// Where passwords are verified.
     pub passwords: Passwords,
     /// Who may try a password.
@@ -66,8 +69,15 @@ pub struct Sessions {
 pub struct ActiveToken {
     /// What the token says.
     pub token: Arc<VerifiedToken>,
+    /// The session, and its user as of now.
+    pub session: Arc<LiveSession>,
+}
+
+impl ActiveToken {
     /// The user, as of now.
-    pub user: User,
+    pub fn user(&self) -> &User {
+        &self.session.user
+    }
 }
 
 /// Someone who has just signed in.
@@ -359,8 +369,8 @@ impl Sessions {
         new: Password,
         client: &ClientInfo,
     ) -> Result<String, Error> {
-        let ActiveToken { token, user } = active;
-        let caller = Caller::from(&*token);
+        let (token, user) = (&active.token, active.user());
+        let caller = Caller::from(&**token);
         for _ in 0..LOGIN_TRIES_MAX {
             let (current, new) = (current.clone(), new.clone());
             let change = self.prepare_password(&caller, user.id, current, new, client).await?;
@@ -376,7 +386,8 @@ impl Sessions {
             if self.store.change_password(&change, &actor).await? {
                 // By this change. After another since `active` was judged, it is void already.
                 let password_changes = user.password_changes + 1;
-                return Ok(self.lockout.device_token(&User { password_changes, ..user }, ""));
+                let user = User { password_changes, ..user.clone() };
+                return Ok(self.lockout.device_token(&user, ""));
             }
             // Replaced meanwhile, by another password or by a better hash of this one: look again.
         }
@@ -431,19 +442,19 @@ impl Sessions {
         Ok(stored)
     }
 
-    /// Judges an access token against the database: nothing is more up to date.
+    /// Judges an access token as of now.
     ///
     /// # Errors
     /// [`Error::Token`] with the reason, or those of the database.
     pub async fn judge(&self, access_token: &str) -> Result<ActiveToken, Error> {
         let now = self.clock.now();
         let token = self.keys.verify(access_token, now).await?;
-        let found = self.store.session(&token.session_id).await?;
-        let (session, user) = found.ok_or(Refusal::Revoked)?;
-        let is_good = session.user_id.0 == token.user_id
+        let session = self.cache.get(&token.session_id).await?.ok_or(Refusal::Revoked)?;
+        let user = &session.user;
+        let is_good = user.id.0 == token.user_id
             && now < session.expires_at
             && !user.disabled
             && user.roles == token.roles;
-        if is_good { Ok(ActiveToken { token, user }) } else { Err(Refusal::Revoked.into()) }
+        if is_good { Ok(ActiveToken { token, session }) } else { Err(Refusal::Revoked.into()) }
     }
 }

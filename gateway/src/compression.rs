@@ -11,7 +11,7 @@ use axum::{
 };
 use http::{
     Method, StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
+    header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG},
 };
 use http_body_util::BodyExt;
 use tower::{Layer, ServiceExt};
@@ -72,6 +72,8 @@ impl Predicate for Worthwhile {
         let is_text = content_type.is_some_and(|it| {
             it.starts_with("text/") || it.starts_with("application/json") || it.contains("+json")
         });
-        is_large && is_text
+        // What has a tag is what the tag stands for, byte by byte, and comes compressed already.
+        let has_tag = response.headers().contains_key(ETAG);
+        is_large && is_text && !has_tag
     }
 }

@@ -5,7 +5,6 @@
 
 use std::{
     io,
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -30,6 +29,7 @@ use tokio::{
 use tower::Service;
 
 use crate::{
+    crowd::Crowd,
     limits::{
         BODY_BYTES_MAX, CONNECTION_WINDOW_BYTES, HEAD_BUFFER_BYTES, Limits,
         STREAMS_PER_CONNECTION_MAX,
@@ -50,6 +50,7 @@ pub(crate) async fn serve(
     router: Router,
     listener: TcpListener,
     limits: Limits,
+    crowd: Arc<Crowd>,
     shutdown: Shutdown,
 ) {
     let server = Arc::new(Server { builder: builder(&limits), router, limits, shutdown });
@@ -67,10 +68,15 @@ pub(crate) async fn serve(
             Some(ended) = connections.join_next() => log_panic(ended),
             (permit, accepted) = accepted => match accepted {
                 Ok((stream, address)) => {
+                    let client = ClientAddress::from(address);
+                    let Some(place) = crowd.enter(client) else {
+                        tracing::debug!(%address, "a client has too many connections");
+                        continue;
+                    };
                     let server = server.clone();
                     connections.spawn(async move {
-                        server.serve_connection(stream, address).await;
-                        drop(permit);
+                        server.serve_connection(stream, client).await;
+                        drop((place, permit));
                     });
                 }
                 Err(error) => pause_after(&error).await,
@@ -126,12 +132,11 @@ struct Server {
 }
 
 impl Server {
-    async fn serve_connection(&self, stream: TcpStream, address: SocketAddr) {
+    async fn serve_connection(&self, stream: TcpStream, client: ClientAddress) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection ended before it began");
             return;
         }
-        let client = ClientAddress::from(address);
         let activity = Arc::new(Activity::default());
         let service = service_fn(|mut request: Request<Incoming>| {
             request.extensions_mut().insert(client);

@@ -8,7 +8,7 @@ use http::{
     request::Parts,
 };
 
-use crate::{Gateway, problem::Problem, upstream::ClientAddress};
+use crate::{Gateway, cors::AllowedOrigins, problem::Problem, upstream::ClientAddress};
 
 const SESSION: &str = "session";
 const DEVICE: &str = "device";
@@ -19,7 +19,7 @@ const DEVICE_SECONDS_MAX: u32 = 180 * 24 * 60 * 60;
 
 /// The cookies of a request, and what those of its answer are like.
 pub(crate) struct Cookies {
-    /// The logout token; none where another site made the browser send it.
+    /// The logout token; none where a page of a foreign origin made the browser send it.
     pub(crate) session: Option<String>,
     /// The device token; empty where there is none.
     pub(crate) device: String,
@@ -91,7 +91,8 @@ impl FromRequestParts<Gateway> for Cookies {
         let address = parts.extensions.get::<ClientAddress>();
         let is_https = address
             .is_some_and(|peer| gateway.0.trusted_proxies.says_https(peer.ip(), &parts.headers));
-        let session = value(&parts.headers, SESSION).filter(|_| !is_of_another_site(parts));
+        let is_foreign = is_foreign(parts, &gateway.0.allowed_origins);
+        let session = value(&parts.headers, SESSION).filter(|_| !is_foreign);
         Ok(Self {
             session: session.map(str::to_owned),
             device: value(&parts.headers, DEVICE).unwrap_or_default().to_owned(),
@@ -108,21 +109,30 @@ fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     found.map(|(_, value)| value.trim())
 }
 
-/// Whether a browser says that another site made it send the request. `SameSite=Lax` keeps the
-/// cookie from such a request already; this is for browsers that do not heed it.
-fn is_of_another_site(parts: &Parts) -> bool {
+/// Whether a browser says that a page sent the request that is neither ours nor of an origin that
+/// is `allowed` to send cookies. `SameSite=Lax` keeps the cookie from those of other sites already;
+/// this is for other origins of our own site, and for browsers that do not heed it.
+fn is_foreign(parts: &Parts, allowed: &AllowedOrigins) -> bool {
     let text = |name| parts.headers.get(name).map(|value: &HeaderValue| value.as_bytes());
-    if let Some(site) = text("sec-fetch-site") {
-        return !matches!(site, b"same-origin" | b"same-site" | b"none");
+    let origin = text(ORIGIN.as_str());
+    if origin.is_some_and(|origin| allowed.lists(origin)) {
+        return false;
     }
-    // Browsers from before 2023 send the origin alone, with each POST.
-    let Some(origin) = text(ORIGIN.as_str()) else { return false };
     let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
-    let Some(host) = authority.or_else(|| text(HOST.as_str())) else { return true };
-    let is_ours = [&b"http://"[..], b"https://"].iter().any(|scheme| {
-        origin.strip_prefix(*scheme).is_some_and(|origin| origin.eq_ignore_ascii_case(host))
-    });
-    !is_ours
+    let host = authority.or_else(|| text(HOST.as_str()));
+    let is_ours = |origin: &[u8]| {
+        let schemes = [&b"http://"[..], b"https://"];
+        let mut named = schemes.iter().filter_map(|scheme| origin.strip_prefix(*scheme));
+        named.any(|named| host.is_some_and(|host| named.eq_ignore_ascii_case(host)))
+    };
+    match text("sec-fetch-site") {
+        Some(b"same-origin" | b"none") => false,
+        Some(b"same-site") => !origin.is_some_and(is_ours),
+        Some(_) => true,
+        // Browsers send that to trustworthy addresses alone (https, and loopback), and older ones
+        // nowhere; the origin they all send with each POST.
+        None => !origin.is_none_or(is_ours),
+    }
 }
 
 #[cfg(test)]
@@ -154,29 +164,39 @@ mod tests {
     }
 
     #[test]
-    fn knows_a_request_that_another_site_has_made() {
+    fn knows_a_request_that_a_foreign_page_has_made() {
         let host = ("host", "pavilion.example:8080");
-        for (headers, is_foreign) in [
+        let site = |site| ("sec-fetch-site", site);
+        let origin = |origin| ("origin", origin);
+        let (ours, listed) = ("http://pavilion.example:8080", "https://club.example");
+        let sibling = "https://shop.pavilion.example";
+        let allowed = listed.parse().expect("an origin");
+        for (headers, is_it) in [
             (&[host][..], false),
-            (&[host, ("sec-fetch-site", "same-origin")], false),
-            (&[host, ("sec-fetch-site", "same-site")], false),
-            (&[host, ("sec-fetch-site", "none")], false),
-            (&[host, ("sec-fetch-site", "cross-site")], true),
-            (
-                &[
-                    host,
-                    ("sec-fetch-site", "cross-site"),
-                    ("origin", "http://pavilion.example:8080"),
-                ],
-                true,
-            ),
-            (&[host, ("origin", "https://Pavilion.example:8080")], false),
-            (&[host, ("origin", "https://evil.example")], true),
-            (&[host, ("origin", "https://pavilion.example:8080.evil.example")], true),
-            (&[host, ("origin", "null")], true),
-            (&[("origin", "https://pavilion.example")], true),
+            (&[host, site("same-origin")], false),
+            (&[host, site("none")], false),
+            (&[host, site("same-site")], true),
+            (&[host, site("same-site"), origin(sibling)], true),
+            (&[host, site("same-site"), origin("null")], true),
+            (&[host, site("same-site"), origin(ours)], false),
+            (&[host, site("same-site"), origin(listed)], false),
+            (&[host, site("cross-site")], true),
+            (&[host, site("cross-site"), origin(ours)], true),
+            (&[host, site("cross-site"), origin(listed)], false),
+            (&[host, site("unheard-of")], true),
+            (&[host, origin("https://Pavilion.example:8080")], false),
+            (&[host, origin(listed)], false),
+            (&[host, origin(sibling)], true),
+            (&[host, origin("https://club.example.evil.example")], true),
+            (&[host, origin("https://pavilion.example:8080.evil.example")], true),
+            (&[host, origin("null")], true),
+            (&[origin("https://pavilion.example")], true),
         ] {
-            assert_eq!(is_of_another_site(&parts(headers)), is_foreign, "{headers:?}");
+            assert_eq!(is_foreign(&parts(headers), &allowed), is_it, "{headers:?}");
+        }
+        let from_listed = parts(&[host, site("cross-site"), origin(listed)]);
+        for without_cookies in [AllowedOrigins::None, AllowedOrigins::Any] {
+            assert!(is_foreign(&from_listed, &without_cookies), "{without_cookies:?}");
         }
     }
 

@@ -1,11 +1,22 @@
 //! Which pages of other origins may read the answers (the Fetch standard's CORS protocol).
+//!
+//! A preflight stands outside of the limit of requests: it is answered from constants, without a
+//! service or a body, and a page that is refused one learns nothing of why.
 
 use std::{str::FromStr, time::Duration};
 
-use http::{
-    HeaderName, HeaderValue, Method, Uri,
-    header::{AUTHORIZATION, CONTENT_TYPE, LINK, RETRY_AFTER},
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
 };
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Uri,
+    header::{
+        ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE, LINK, ORIGIN, RETRY_AFTER,
+    },
+};
+use tower::{Layer, ServiceExt};
 use tower_http::cors::{AllowCredentials, AllowOrigin, Any, CorsLayer};
 
 use crate::{
@@ -34,6 +45,11 @@ pub enum AllowedOrigins {
 }
 
 impl AllowedOrigins {
+    /// Whether pages of `origin` may send cookies along.
+    pub(crate) fn lists(&self, origin: &[u8]) -> bool {
+        matches!(self, Self::Listed(origins) if origins.iter().any(|it| it.as_bytes() == origin))
+    }
+
     /// What puts the headers on answers, errors too, and answers preflights; `None` where no
     /// origin is allowed.
     pub(crate) fn layer(&self) -> Option<CorsLayer> {
@@ -53,14 +69,29 @@ impl AllowedOrigins {
             Self::None => None,
             Self::Any => Some(layer.allow_origin(Any)),
             Self::Listed(origins) => {
-                let listed = origins.clone();
+                let listed = self.clone();
                 let credentials =
-                    AllowCredentials::predicate(move |origin, _| listed.contains(origin));
+                    AllowCredentials::predicate(move |it, _| listed.lists(it.as_bytes()));
                 let origins = AllowOrigin::list(origins.iter().cloned());
                 Some(layer.allow_origin(origins).allow_credentials(credentials))
             }
         }
     }
+}
+
+/// Has `cors` answer preflights, and put its headers on all else. Of itself it takes every OPTIONS
+/// for a preflight; one that is none is for the routes to answer.
+pub(crate) async fn share(State(cors): State<CorsLayer>, request: Request, next: Next) -> Response {
+    if request.method() == Method::OPTIONS && !is_preflight(request.headers()) {
+        return next.run(request).await;
+    }
+    let Ok(response) = cors.layer(next).oneshot(request).await;
+    response
+}
+
+/// Whether an OPTIONS asks for leave (the Fetch standard, section 3.3.2).
+fn is_preflight(headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 impl FromStr for AllowedOrigins {

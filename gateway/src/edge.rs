@@ -22,6 +22,7 @@ use tracing::Instrument;
 use crate::{
     Gateway,
     compression::compress,
+    cors::share,
     limits::{HEADER_BYTES_MAX, TARGET_BYTES_MAX},
     problem::Problem,
     request_id::{RequestId, X_REQUEST_ID},
@@ -36,7 +37,7 @@ pub(crate) fn around(routes: Router<Gateway>, gateway: &Gateway) -> Router {
         .layer(from_fn(refuse_large_heads));
     // Around all that refuses, so that a page can read the refusals too.
     let shared = match gateway.0.allowed_origins.layer() {
-        Some(cors) => routes.layer(cors),
+        Some(cors) => routes.layer(from_fn_with_state(cors, share)),
         None => routes,
     };
     shared.layer(from_fn_with_state(gateway.clone(), pass)).with_state(gateway.clone())

@@ -7,6 +7,7 @@
 //! | [`serve`], [`Config`], [`Settings`] | the one door, for `main`, `standalone` and the tests |
 //! | [`limits`] | how much and how long, of everything |
 //! | `connections` | accepting connections, HTTP/1.1 and HTTP/2, and their graceful end |
+//! | `crowd` | how many connections one client address may have |
 //! | `edge` | what every request passes: its id, its trace, a net under panics, the headers of every answer |
 //! | `compression` | larger answers, to those who take them compressed |
 //! | [`cors`] | which pages of other origins may read the answers |
@@ -14,6 +15,7 @@
 //! | `request_id` | the id that ties an answer to the log |
 //! | `body`, `fields` | reading a body, and the members of one that is JSON |
 //! | `ids`, `idempotency`, `bearer`, `cookies` | what else a request holds |
+//! | `packed` | content that does not change, compressed once |
 //! | `paging` | `?page_size=&page_token=` and the `Link` to the next page |
 //! | `upstream` | a call to a service on behalf of an HTTP request |
 //! | `origin` | the address that the client has reached the gateway at |
@@ -21,6 +23,7 @@
 //! | `resources`, `answers`, `times` | users, registrations, ... as JSON shows them |
 //! | `signing_in` | signing in, which three families of routes have in common |
 //! | `spreadsheet` | lists as CSV that starts no formula |
+//! | `readiness` | whether both services serve, looked at once a second at most |
 //! | `openapi` | the description of the routes, of which `/docs` is a reader |
 //! | `routes` | one file for each family of routes |
 //!
@@ -34,6 +37,7 @@ mod compression;
 mod connections;
 mod cookies;
 pub mod cors;
+mod crowd;
 mod edge;
 mod fields;
 mod idempotency;
@@ -41,9 +45,11 @@ mod ids;
 pub mod limits;
 mod openapi;
 mod origin;
+mod packed;
 mod paging;
 mod problem;
 pub mod rate;
+mod readiness;
 mod request_id;
 mod resources;
 mod routes;
@@ -62,8 +68,10 @@ use service_kit::{
 use tokio::{net::TcpListener, sync::Semaphore};
 
 use cors::AllowedOrigins;
+use crowd::Crowd;
 use limits::Limits;
 use rate::{RateLimit, RequestRate};
+use readiness::Readiness;
 
 /// What the gateway reads for itself.
 #[derive(Args, Clone, Debug)]
@@ -107,7 +115,7 @@ pub struct Config {
     pub allowed_origins: AllowedOrigins,
     /// How many requests one client address may make.
     pub request_rate: RequestRate,
-    /// Where the time of that comes from.
+    /// Where the time of that comes from, and of what is known of the services.
     pub clock: Clock,
     /// How much and how long.
     pub limits: Limits,
@@ -154,6 +162,7 @@ struct Shared {
     trusted_proxies: TrustedProxies,
     allowed_origins: AllowedOrigins,
     rate_limit: Option<RateLimit>,
+    readiness: Readiness,
     limits: Limits,
     entropy: Entropy,
     /// One permit for each request that may be in flight.
@@ -165,9 +174,12 @@ impl Gateway {
         let limits = config.limits;
         let requests = Semaphore::new(limits.requests_max);
         let entropy = Entropy::system();
+        let auth = config.auth.repeating(proto::is_read);
+        let training = config.training.repeating(proto::is_read);
         Self(Arc::new(Shared {
-            auth: config.auth.repeating(proto::is_read),
-            training: config.training.repeating(proto::is_read),
+            readiness: Readiness::new(auth.clone(), training.clone(), config.clock.clone()),
+            auth,
+            training,
             trusted_proxies: config.trusted_proxies,
             allowed_origins: config.allowed_origins,
             rate_limit: RateLimit::new(config.request_rate, config.clock),
@@ -190,10 +202,11 @@ pub async fn serve(
 ) -> Result<(), StartError> {
     let address = listener.local_addr().map_err(|error| StartError::other(error.to_string()))?;
     let limits = config.limits;
+    let crowd = Crowd::new(limits.connections_per_client_max, config.trusted_proxies.clone());
     let router = routes::router(&Gateway::new(config));
 
     tracing::info!(service = "gateway", %address, "listening");
-    let serving = connections::serve(router, listener, limits, shutdown.clone());
+    let serving = connections::serve(router, listener, limits, crowd, shutdown.clone());
     if within_drain_time(serving, &shutdown).await.is_none() {
         tracing::warn!(service = "gateway", "requests were cut off by the shutdown");
     }

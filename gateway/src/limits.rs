@@ -25,6 +25,9 @@ pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 pub struct Limits {
     /// Connections at once. More wait to be accepted.
     pub connections_max: usize,
+    /// Connections of one client address (of IPv6: a /64) at once. More are closed as soon as they
+    /// are accepted. Trusted proxies, behind which all clients are, may have any number.
+    pub connections_per_client_max: usize,
     /// Requests in flight. More are answered 429.
     pub requests_max: usize,
     /// For the head of a request, from the beginning of the connection or the end of the answer
@@ -42,6 +45,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 4096,
+            connections_per_client_max: 512,
             requests_max: 4096,
             head_time_max: Duration::from_secs(30),
             body_time_max: Duration::from_secs(10),

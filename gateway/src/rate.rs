@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -18,7 +18,11 @@ use axum::{
 use http::{HeaderName, HeaderValue, StatusCode, header::RETRY_AFTER};
 use service_kit::{Clock, Timestamp};
 
-use crate::{Gateway, problem::Problem, upstream::client_address};
+use crate::{
+    Gateway,
+    problem::Problem,
+    upstream::{client_address, subscriber_of},
+};
 
 /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers, version 10.
 pub(crate) const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -69,14 +73,15 @@ pub(crate) struct RateLimit {
     buckets: Mutex<Buckets>,
 }
 
-/// When each address's bucket is full again. An entry is of no use once that has passed, which it
+/// When each address's bucket is full again, as the time since 1970 UTC (a [`Timestamp`] is too
+/// coarse for what a request costs). An entry is of no use once that has passed, which it
 /// has for all of a generation after the window: so two generations hold all that matter, without
 /// a sweep. A generation that is full makes room early, which forgives some of those who are
 /// spread over more addresses than anyone could count.
 struct Buckets {
-    young: HashMap<IpAddr, Timestamp>,
-    old: HashMap<IpAddr, Timestamp>,
-    young_since: Timestamp,
+    young: HashMap<IpAddr, Duration>,
+    old: HashMap<IpAddr, Duration>,
+    young_since: Duration,
 }
 
 /// What became of a request.
@@ -92,11 +97,11 @@ struct Share {
 impl RateLimit {
     /// `None` where there is no limit.
     pub(crate) fn new(rate: RequestRate, clock: Clock) -> Option<Self> {
-        let interval = Duration::from_micros(1_000_000_u64.checked_div(rate.0.into())?);
+        let interval = Duration::from_secs(1).checked_div(rate.0)?;
         let quota = u64::from(rate.0) * WINDOW.as_secs();
         let policy = format!("\"address\";q={quota};w={}", WINDOW.as_secs());
         let buckets =
-            Buckets { young: HashMap::new(), old: HashMap::new(), young_since: clock.now() };
+            Buckets { young: HashMap::new(), old: HashMap::new(), young_since: now(&clock) };
         Some(Self {
             interval,
             quota,
@@ -108,25 +113,26 @@ impl RateLimit {
 
     /// Takes one request from the bucket of `address`.
     fn take(&self, address: IpAddr) -> Share {
-        let now = self.clock.now();
+        let now = now(&self.clock);
         // A panic under the lock leaves nothing half done.
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         buckets.make_room(now);
-        let key = bucket_of(address);
+        let key = subscriber_of(address);
         let known = buckets.young.get(&key).or_else(|| buckets.old.get(&key)).copied();
         // No bucket takes longer to fill: a later time was noted before the clock was set back.
-        let known = known.filter(|full_at| full_at.since(now) <= WINDOW);
+        let known = known.filter(|full_at| full_at.saturating_sub(now) <= WINDOW);
         let full_at = known.unwrap_or(now).max(now);
         let full_after = full_at + self.interval;
-        let overdrawn = full_after.since(now).saturating_sub(WINDOW);
+        let reset = full_after.saturating_sub(now);
+        let overdrawn = reset.saturating_sub(WINDOW);
         if overdrawn > Duration::ZERO {
             return Share { is_refused: true, remaining: 0, reset: overdrawn };
         }
         buckets.young.insert(key, full_after);
         drop(buckets);
-        let reset = full_after.since(now);
-        let remaining = WINDOW.saturating_sub(reset).as_micros() / self.interval.as_micros();
-        let remaining = u64::try_from(remaining).unwrap_or(self.quota);
+        let remaining = WINDOW.saturating_sub(reset).as_nanos() / self.interval.as_nanos();
+        // The interval is rounded down: no client is promised more than the policy says.
+        let remaining = u64::try_from(remaining).map_or(self.quota, |it| it.min(self.quota));
         Share { is_refused: false, remaining, reset }
     }
 
@@ -145,8 +151,8 @@ impl RateLimit {
 }
 
 impl Buckets {
-    fn make_room(&mut self, now: Timestamp) {
-        let is_over = now.since(self.young_since) >= WINDOW || now < self.young_since;
+    fn make_room(&mut self, now: Duration) {
+        let is_over = now.saturating_sub(self.young_since) >= WINDOW || now < self.young_since;
         if is_over || self.young.len() >= ADDRESSES_MAX {
             self.old = std::mem::take(&mut self.young);
             self.young_since = now;
@@ -154,13 +160,8 @@ impl Buckets {
     }
 }
 
-/// Whose bucket an address takes from: a subscriber of IPv6 has at least a /64 to choose from.
-fn bucket_of(address: IpAddr) -> IpAddr {
-    const NETWORK: u128 = !0 << 64;
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
-    }
+fn now(clock: &Clock) -> Duration {
+    clock.now().since(Timestamp::default())
 }
 
 /// Refuses the requests of an address that makes too many, and tells all how they stand. Not for
@@ -218,6 +219,16 @@ mod tests {
             assert_eq!(burst(&limit, ann), 2 * per_second);
             clock.advance(Duration::from_hours(1));
             assert_eq!(burst(&limit, ann), 10 * per_second, "no more than full");
+        }
+    }
+
+    #[test]
+    fn no_client_is_told_of_more_than_the_quota() {
+        let clock = ManualClock::default();
+        for per_second in 1..=RATE_MAX {
+            let limit = limit(per_second, &clock);
+            let first = limit.take(address("192.0.2.1"));
+            assert_eq!(first.remaining, limit.quota - 1, "{per_second} a second");
         }
     }
 

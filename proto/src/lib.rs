@@ -9,11 +9,12 @@
 pub const FILE_DESCRIPTOR_SET: &[u8] =
     include_bytes!(concat!(env!("OUT_DIR"), "/descriptor_set.bin"));
 
-/// The paths of the methods without side effects, in order.
+/// The paths of the unary methods without side effects, in order.
 const READS: &[&str] = include!(concat!(env!("OUT_DIR"), "/reads.rs"));
 
 /// Whether the method at `path`, as in `/package.Service/Method`, has no side effects
-/// (`idempotency_level = NO_SIDE_EFFECTS`): whether a call can be repeated.
+/// (`idempotency_level = NO_SIDE_EFFECTS`) and one message for an answer: whether a call can be
+/// repeated until that has come.
 pub fn is_read(path: &str) -> bool {
     READS.binary_search(&path).is_ok()
 }
@@ -59,5 +60,6 @@ mod tests {
         for write in ["/auth.v1.AuthService/RefreshToken", "/auth.v1.AuthService/Login", "", "/"] {
             assert!(!is_read(write), "{write}");
         }
+        assert!(!is_read("/auth.v1.AuthService/WatchRevocations"), "its answer has no end");
     }
 }

@@ -75,8 +75,9 @@ impl RpcChannel {
         Self::to(Way::Network(Arc::new(Replicas::new(urls))))
     }
 
-    /// Sends a call whose connection is lost once more, to another replica if there is one, where
-    /// `is_read` says of its path (`/package.Service/Method`) that it changes nothing.
+    /// Sends a call whose connection is lost before the whole answer has come once more, to another
+    /// replica if there is one, where `is_read` says of its path (`/package.Service/Method`) that it
+    /// changes nothing and has one message for an answer.
     #[must_use]
     pub fn repeating(self, is_read: fn(&str) -> bool) -> Self {
         Self { is_read, ..self }

@@ -39,7 +39,9 @@ pub struct Settings {
 pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether `address`, or the IPv4 address that it maps, is one of them.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 
@@ -65,13 +67,13 @@ impl TrustedProxies {
     pub fn says_https(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
         let schemes = headers.get(FORWARDED_PROTO).and_then(|value| value.to_str().ok());
         let scheme = schemes.and_then(|schemes| schemes.split(',').next()).unwrap_or_default();
-        self.trusts(peer.to_canonical()) && scheme.trim().eq_ignore_ascii_case("https")
+        self.trusts(peer) && scheme.trim().eq_ignore_ascii_case("https")
     }
 
     /// The `Host` that a client asked `peer` for, if that is a trusted proxy which tells: any text.
     /// Of several proxies the first one counts.
     pub fn forwarded_host<'a>(&self, peer: IpAddr, headers: &'a HeaderMap) -> Option<&'a str> {
-        let hosts = headers.get(FORWARDED_HOST).filter(|_| self.trusts(peer.to_canonical()))?;
+        let hosts = headers.get(FORWARDED_HOST).filter(|_| self.trusts(peer))?;
         hosts.to_str().ok()?.split(',').next().map(str::trim)
     }
 }

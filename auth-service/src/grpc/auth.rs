@@ -154,7 +154,7 @@ impl AuthService for AuthApi {
         let ChangePasswordRequest { current_password, new_password } = request.into_inner();
         let mut violations = Vec::new();
         let current = keep(Password::parse("current_password", &current_password), &mut violations);
-        let names = active.user.names();
+        let names = active.user().names();
         let new = self.password_policy.parse("new_password", &new_password, &names);
         let new = keep(new, &mut violations);
         let (Some(current), Some(new)) = (current, new) else {
@@ -216,11 +216,12 @@ impl From<TokenPair> for Tokens {
 }
 
 impl From<ActiveToken> for ValidateTokenResponse {
-    fn from(ActiveToken { token, user }: ActiveToken) -> Self {
+    fn from(active: ActiveToken) -> Self {
+        let (token, user) = (&active.token, active.user());
         Self {
             active: true,
             user_id: token.user_id,
-            username: user.username.unwrap_or_default(),
+            username: user.username.clone().unwrap_or_default(),
             roles: token.roles.iter().map(|role| role_message(role).into()).collect(),
             session_id: token.session_id.clone(),
             token_id: token.token_id.clone(),

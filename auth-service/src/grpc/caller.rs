@@ -1,4 +1,4 @@
-//! Who calls auth-service: judged against the database, as nothing is more up to date.
+//! Who calls auth-service: judged by what is in the database now.
 
 use auth_client::{Caller, bearer::bearer_token};
 use service_kit::{client::Client, settings::ServiceTokens};

@@ -73,7 +73,7 @@ impl UserService for UserApi {
     ) -> Result<Response<UpdateUserResponse>, Status> {
         let (active, client) = caller::account(&self.sessions, &request).await?;
         let request = request.into_inner();
-        let (changes, passwords) = self.parse_update(&active.user, &request)?;
+        let (changes, passwords) = self.parse_update(active.user(), &request)?;
         let caller = Caller::from(&*active.token);
         let id = user_id(request.user.unwrap_or_default().id)?;
         let password = match passwords {

@@ -104,6 +104,7 @@ impl Settings {
 
 pub(super) struct Argon2id {
     params: Params,
+    /// From the first hash on until nobody asks for one.
     memory: Vec<Block>,
     /// Of the cost of a real hash, and of no password.
     pub(super) decoy: Argon2Hash,
@@ -112,10 +113,13 @@ pub(super) struct Argon2id {
 impl Argon2id {
     pub(super) fn new(settings: &Settings, entropy: &Entropy) -> Result<Self, StartError> {
         let params = settings.params()?;
-        let memory = vec![Block::default(); params.block_count()];
         let decoy = phc_string(&params, &entropy.bytes(), &entropy.bytes::<HASH_BYTES>());
         let decoy = decoy.and_then(|text| Ok(Argon2Hash::parse(&text)?));
-        Ok(Self { params, memory, decoy: decoy.map_err(|e| StartError::other(e.to_string()))? })
+        Ok(Self {
+            params,
+            memory: Vec::new(),
+            decoy: decoy.map_err(|e| StartError::other(e.to_string()))?,
+        })
     }
 
     pub(super) fn hash(
@@ -124,9 +128,15 @@ impl Argon2id {
         salt: &[u8; SALT_BYTES],
     ) -> Result<String, HashError> {
         let mut hash = [0; HASH_BYTES];
+        self.memory.resize(self.params.block_count(), Block::default());
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone());
         argon2.hash_password_into_with_memory(password, salt, &mut hash, &mut self.memory)?;
         phc_string(&self.params, salt, &hash)
+    }
+
+    /// Gives the memory back until the next hash.
+    pub(super) fn rest(&mut self) {
+        self.memory = Vec::new();
     }
 
     /// Whether `stored` is as [`Argon2id::hash`] would make it now.

@@ -1,8 +1,8 @@
 //! The hashing pool: a fixed number of threads with memory of their own, behind a bounded queue.
 //!
 //! Hashing is the one thing here that costs milliseconds and megabytes, so it gets a room of its
-//! own: threads of a lower priority than the ones that serve RPCs, memory that is allocated once
-//! for each thread, and a queue that is refused when it is full. A request whose caller has gone
+//! own: threads of a lower priority than the ones that serve RPCs, memory that each thread keeps
+//! for as long as there is work, and a queue that is refused when it is full. A request whose caller has gone
 //! is dropped from the queue unhashed. An unknown user's password takes the same way, against a
 //! hash that nothing matches.
 //!
@@ -30,7 +30,7 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use clap::Args;
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use service_kit::{Entropy, StartError};
 use tokio::sync::oneshot;
 
@@ -45,6 +45,8 @@ pub use stored::{StoredHash, UnusableHash};
 const QUEUE_PER_THREAD_MAX: usize = 64;
 /// How far the hashing threads stand back behind the others (`nice`).
 const NICENESS: i32 = 10;
+/// How long a thread without work keeps its memory: allocating it anew costs a few milliseconds.
+const MEMORY_KEPT: Duration = Duration::from_secs(10);
 /// Of a password that nobody has.
 const NOBODYS_BYTES: usize = 24;
 
@@ -111,7 +113,7 @@ type Hashed = Result<String, HashError>;
 type Compared = Result<Verified, HashError>;
 
 impl Passwords {
-    /// Starts one thread for each core, with the memory for its hashes.
+    /// Starts one thread for each core.
     ///
     /// # Errors
     /// Names the setting that is out of bounds.
@@ -215,11 +217,22 @@ fn work(mut hasher: Argon2id, jobs: &Receiver<Job>) {
     if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
         tracing::debug!(%error, "a hashing thread keeps its priority");
     }
-    for job in jobs {
+    while let Some(job) = next(&mut hasher, jobs) {
         // A panic costs one request, not the thread.
         if catch_unwind(AssertUnwindSafe(|| hasher.run(job))).is_err() {
             tracing::error!("hashing a password panicked");
         }
+    }
+}
+
+/// The next job; `None` when there will be none.
+fn next(hasher: &mut Argon2id, jobs: &Receiver<Job>) -> Option<Job> {
+    match jobs.recv_timeout(MEMORY_KEPT) {
+        Err(RecvTimeoutError::Timeout) => {
+            hasher.rest();
+            jobs.recv().ok()
+        }
+        received => received.ok(),
     }
 }
 
@@ -313,6 +326,18 @@ mod tests {
         let own = passwords.hash(password("right")).await.expect("hashed");
         let verified = passwords.verify(password("right"), Some(own)).await.expect("verified");
         assert!(verified.matches && !verified.needs_rehash);
+    }
+
+    #[test]
+    fn a_hasher_works_on_after_a_rest() {
+        let mut hasher = Argon2id::new(&CHEAP, &Entropy::system()).expect("a hasher");
+        let hash = hasher.hash(b"right", &[1; argon2id::SALT_BYTES]).expect("hashed");
+        hasher.rest();
+        let compared = hasher.compare(&password("right"), Some(&hash)).expect("compared");
+        assert!(compared.matches);
+        hasher.rest();
+        let again = hasher.hash(b"right", &[1; argon2id::SALT_BYTES]).expect("hashed");
+        assert_eq!(again, hash);
     }
 
     #[tokio::test]

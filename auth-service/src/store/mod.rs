@@ -58,6 +58,11 @@ impl Store {
         self.db.listen().await;
     }
 
+    /// See [`Db::notifying_commits`]: those that wrote events.
+    pub fn commits(&self) -> u64 {
+        self.db.notifying_commits()
+    }
+
     /// Waits until events were written, or may have been: see [`Db::notified`].
     pub async fn notified(&self) {
         self.db.notified().await;

@@ -2,7 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use gateway::{Config, limits::Limits};
+use http_body_util::{BodyExt, Full};
 use prost::Message;
 use proto::training::v1::{CreateRegistrationResponse, ListRegistrationsResponse, Registration};
 use tokio::{
@@ -14,7 +16,7 @@ use tonic::Status;
 
 use crate::{
     harness::{TestGateway, nowhere, start_with},
-    scripted::{Asked, Scripted, channel_to},
+    scripted::{Asked, Scripted, channel_to, write},
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -184,4 +186,67 @@ async fn what_a_service_answers_itself_is_not_asked_again() {
     let gateway = start_before(&[replica.address], Limits::default()).await;
     gateway.get("/registrations").await.assert_problem(503, "UNAVAILABLE");
     assert_eq!(replica.calls().len(), 1);
+}
+
+/// A replica that sends the heads of its answers and a part of the message, tells so, and nothing
+/// more.
+async fn stopping_short() -> (Scripted, Arc<Notify>) {
+    let begun = Arc::new(Notify::new());
+    let notify = begun.clone();
+    let replica = Scripted::serve_at("127.0.0.1:0".parse().expect("an address"), move |asked| {
+        let notify = notify.clone();
+        let answer = write(Ok(said(&asked))).map(|_| {
+            let part = Full::new(Bytes::from_static(&[0, 0, 0, 0, 9, 1]));
+            let end = async move {
+                notify.notify_one();
+                std::future::pending().await
+            };
+            part.with_trailers(end).boxed_unsync()
+        });
+        std::future::ready(answer)
+    });
+    (replica.await, begun)
+}
+
+#[tokio::test]
+async fn a_read_whose_connection_is_lost_within_the_answer_is_asked_once_more() {
+    let (dying, begun) = stopping_short().await;
+    let replica = replica().await;
+    let gateway = start_before(&[dying.address, replica.address], Limits::default()).await;
+    let answered = async {
+        while dying.calls().is_empty() {
+            assert_reads(&gateway).await;
+        }
+    };
+    let killed = async {
+        begun.notified().await;
+        dying.kill().await;
+    };
+    timeout(PATIENCE, async { tokio::join!(answered, killed) }).await.expect("an answer");
+}
+
+#[tokio::test]
+async fn a_write_whose_connection_is_lost_within_the_answer_is_503_and_not_asked_again() {
+    let (dying, begun) = stopping_short().await;
+    let replica = replica().await;
+    let gateway = start_before(&[dying.address, replica.address], Limits::default()).await;
+    let answered = async {
+        loop {
+            let answer = gateway.post("/registrations", REGISTRATION).await;
+            if answer.status != 201 {
+                return answer;
+            }
+        }
+    };
+    let killed = async {
+        begun.notified().await;
+        let before = replica.calls().len();
+        dying.kill().await;
+        before
+    };
+    let both = timeout(PATIENCE, async { tokio::join!(answered, killed) });
+    let (answer, before) = both.await.expect("an answer");
+    answer.assert_problem(503, "UNAVAILABLE");
+    assert_eq!(answer.headers["retry-after"], "1");
+    assert_eq!(replica.calls().len(), before, "{:?}", replica.calls());
 }

@@ -1,6 +1,6 @@
 //! Connections: both versions of HTTP, slow clients, and the graceful end.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use gateway::{Config, limits::Limits};
@@ -11,7 +11,7 @@ use prost::Message;
 use proto::training::v1::ListRegistrationsResponse;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     sync::Notify,
     time::timeout,
 };
@@ -98,6 +98,66 @@ async fn more_connections_than_allowed_wait_for_their_turn() {
     assert!(timeout(SHORT, &mut second).await.is_err(), "served beside the first");
     drop(first);
     assert!(second.await.starts_with("HTTP/1.1 200 "));
+}
+
+/// A connection to the gateway from an address of this machine, and what comes back over it for a
+/// request; empty where it is closed instead.
+async fn ask_from(address: &str, gateway: &TestGateway) -> (TcpStream, String) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(SocketAddr::new(address.parse().expect("an address"), 0)).expect("a free port");
+    let mut stream = socket.connect(gateway.address).await.expect("a connection");
+    let mut answer = [0; 15];
+    let asked = async {
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+        stream.read_exact(&mut answer).await
+    };
+    let answered = timeout(PATIENCE, asked).await.expect("an end in time");
+    let answer = answered.map_or(String::new(), |_| String::from_utf8_lossy(&answer).into_owned());
+    (stream, answer)
+}
+
+const OK: &str = "HTTP/1.1 200 OK";
+
+#[tokio::test]
+async fn a_client_has_no_more_connections_than_its_share() {
+    let limits = Limits { connections_per_client_max: 2, ..Limits::default() };
+    let gateway = start_limited(limits).await;
+    let (first, answer) = ask_from("127.0.0.1", &gateway).await;
+    assert_eq!(answer, OK);
+    let (_second, answer) = ask_from("127.0.0.1", &gateway).await;
+    assert_eq!(answer, OK);
+    let (_, answer) = ask_from("127.0.0.1", &gateway).await;
+    assert_eq!(answer, "", "a third connection");
+    let (_other, answer) = ask_from("127.0.0.2", &gateway).await;
+    assert_eq!(answer, OK, "another client");
+
+    drop(first);
+    let given_back = async {
+        while ask_from("127.0.0.1", &gateway).await.1 != OK {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, given_back).await.expect("a place that was given back");
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_has_as_many_connections_as_it_likes() {
+    let nowhere = nowhere().await;
+    let gateway = start_with(Config {
+        limits: Limits { connections_per_client_max: 1, ..Limits::default() },
+        trusted_proxies: "127.0.0.2".parse().expect("an address"),
+        ..Config::new(nowhere.clone(), nowhere)
+    });
+    let gateway = gateway.await;
+    let mut open = Vec::new();
+    for _ in 0..5 {
+        let (stream, answer) = ask_from("127.0.0.2", &gateway).await;
+        assert_eq!(answer, OK);
+        open.push(stream);
+    }
+    let (_stream, answer) = ask_from("127.0.0.1", &gateway).await;
+    assert_eq!(answer, OK);
+    assert_eq!(ask_from("127.0.0.1", &gateway).await.1, "");
 }
 
 #[tokio::test]

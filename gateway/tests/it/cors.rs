@@ -1,8 +1,9 @@
 //! Pages of other origins: preflights, and answers that they may read.
 
-use gateway::{Config, limits::Limits};
+use gateway::{Config, limits::Limits, rate::RequestRate};
 use http::{HeaderMap, Method};
 use http_body_util::Full;
+use service_kit::testing::ManualClock;
 
 use crate::harness::{Answer, TestGateway, nowhere, start_alone, start_with};
 
@@ -124,4 +125,40 @@ async fn without_the_setting_there_is_no_cors() {
     let answer = ask(&gateway, Method::GET, "/healthz", CLUB).await;
     let named = |name: &str| name.starts_with("access-control-") || name == "vary";
     assert!(!answer.headers.keys().any(|name| named(name.as_str())), "{answer:?}");
+}
+
+#[tokio::test]
+async fn an_options_that_is_no_preflight_is_a_method_like_others() {
+    let gateway = start_allowing(CLUB, Limits::default()).await;
+    let options = || gateway.request(Method::OPTIONS, "/healthz");
+    for request in [
+        options(),
+        options().header("origin", CLUB),
+        options().header("access-control-request-method", "GET"),
+    ] {
+        let answer = gateway.send(request.body(Full::default()).expect("a request")).await;
+        answer.assert_problem(405, "METHOD_NOT_ALLOWED");
+        assert_eq!(answer.headers["allow"], "GET,HEAD");
+    }
+    let unknown = gateway.request(Method::OPTIONS, "/nothing").body(Full::default());
+    gateway.send(unknown.expect("a request")).await.assert_problem(404, "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_preflight_alone_stands_outside_of_the_limit_of_requests() {
+    let nowhere = nowhere().await;
+    let gateway = start_with(Config {
+        allowed_origins: CLUB.parse().expect("an origin"),
+        request_rate: RequestRate::per_second(1).expect("a rate"),
+        clock: ManualClock::default().clock(),
+        ..Config::new(nowhere.clone(), nowhere)
+    });
+    let gateway = gateway.await;
+    for _ in 0..10 {
+        let answer = ask(&gateway, Method::OPTIONS, "/registrations", CLUB).await;
+        answer.assert_problem(405, "METHOD_NOT_ALLOWED");
+    }
+    let answer = ask(&gateway, Method::OPTIONS, "/registrations", CLUB).await;
+    answer.assert_problem(429, "RATE_LIMITED");
+    assert_eq!(preflight(&gateway, "/registrations", CLUB).await.status, 200);
 }

@@ -72,10 +72,39 @@ async fn a_part_of_the_page_is_sent_as_the_client_takes_it_and_once() {
     assert_eq!(packed.headers["content-encoding"], "gzip");
     assert_eq!(packed.headers["content-type"], "text/css; charset=utf-8");
     assert_eq!(packed.headers["vary"], "accept-encoding");
-    assert_eq!(packed.headers["etag"], plain.headers["etag"]);
+    let (unpacked, _) = gateway.get_text(path, &[("accept-encoding", "br")]).await;
+    assert_eq!(unpacked.headers.get("content-encoding"), None, "not compressed for each client");
 
     let tag = packed.headers["etag"].to_str().expect("ASCII");
-    let (known, nothing) = gateway.get_text(path, &[("if-none-match", tag)]).await;
+    let headers = [("accept-encoding", "gzip"), ("if-none-match", tag)];
+    let (known, nothing) = gateway.get_text(path, &headers).await;
     assert_eq!((known.status.as_u16(), nothing.as_str()), (304, ""));
     gateway.get("/docs/swagger-ui.html").await.assert_problem(404, "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn what_a_client_has_is_not_sent_again_in_any_coding() {
+    let gateway = start_alone().await;
+    let mut tags = Vec::new();
+    for path in ["/openapi.json", "/docs"] {
+        for coding in ["identity", "gzip", "br"] {
+            let accept = ("accept-encoding", coding);
+            let (answer, _) = gateway.get_text(path, &[accept]).await;
+            let is_coded = coding != "identity" && path != "/docs";
+            let expected = is_coded.then(|| coding.parse().expect("a header value"));
+            assert_eq!(answer.headers.get("content-encoding"), expected.as_ref(), "{answer:?}");
+            assert_eq!(answer.headers["cache-control"], "no-cache");
+            let tag = answer.headers["etag"].to_str().expect("ASCII").to_owned();
+            assert!(tag.starts_with('"'), "a strong one: {tag}");
+
+            let known = [accept, ("if-none-match", &tag)];
+            let (answer, nothing) = gateway.get_text(path, &known).await;
+            assert_eq!((answer.status.as_u16(), nothing.as_str()), (304, ""), "{answer:?}");
+            assert_eq!(answer.headers["etag"], tag.as_str());
+            tags.push(tag);
+        }
+    }
+    tags.sort();
+    tags.dedup();
+    assert_eq!(tags.len(), 4, "the page has one, the document one for each coding: {tags:?}");
 }

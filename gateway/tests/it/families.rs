@@ -1,5 +1,6 @@
 //! What families of routes make of odd answers of auth-service.
 
+use gateway::Config;
 use http::{Method, StatusCode};
 use http_body_util::Full;
 use proto::auth::v1::{LoginResponse, LogoutRequest, LogoutResponse, Tokens, User};
@@ -7,7 +8,7 @@ use service_kit::rejection::Rejection;
 use tonic::{Code, Status};
 
 use crate::{
-    harness::{nowhere, start_gateway},
+    harness::{nowhere, start_gateway, start_with},
     scripted::Scripted,
 };
 
@@ -80,6 +81,32 @@ async fn the_cookie_alone_ends_its_session() {
     let answer = gateway.send(request.body(Full::default()).expect("a request")).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(auth.only_call().message::<LogoutRequest>().logout_token, "s.t");
+}
+
+#[tokio::test]
+async fn the_cookie_is_heeded_from_our_own_pages_and_those_of_listed_origins_alone() {
+    let auth = Scripted::saying(LogoutResponse {}).await;
+    let allowed_origins = "https://club.example".parse().expect("an origin");
+    let config = Config::new(auth.channel.clone(), nowhere().await);
+    let gateway = start_with(Config { allowed_origins, ..config }).await;
+    let ours = format!("http://{}", gateway.address);
+    let sibling = "http://127.0.0.1:1";
+    for (site, origin, token) in [
+        ("same-origin", &*ours, "s.t"),
+        ("same-site", sibling, ""),
+        ("same-site", "https://club.example", "s.t"),
+        ("cross-site", "https://club.example", "s.t"),
+        ("cross-site", "https://evil.example", ""),
+    ] {
+        let request = gateway
+            .request(Method::POST, "/auth/logout")
+            .header("cookie", "session=s.t")
+            .header("sec-fetch-site", site)
+            .header("origin", origin);
+        gateway.send(request.body(Full::default()).expect("a request")).await;
+        let call = auth.calls().pop().expect("a call");
+        assert_eq!(call.message::<LogoutRequest>().logout_token, token, "{site} {origin}");
+    }
 }
 
 #[tokio::test]

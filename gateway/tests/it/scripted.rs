@@ -33,6 +33,9 @@ impl Asked {
     }
 }
 
+/// What an answer is made of.
+pub(crate) type AnswerBody = UnsyncBoxBody<Bytes, Infallible>;
+
 /// What to answer.
 pub(crate) type Said = Result<Vec<u8>, Status>;
 
@@ -62,6 +65,21 @@ impl Scripted {
     where
         F: Future<Output = Said> + Send + 'static,
     {
+        Self::serve_at(address, move |asked| {
+            let said = answer(asked);
+            async { write(said.await) }
+        })
+        .await
+    }
+
+    /// One that answers every call with the bytes that `answer` makes.
+    pub(crate) async fn serve_at<F>(
+        address: SocketAddr,
+        answer: impl Fn(Asked) -> F + Clone + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Response<AnswerBody>> + Send + 'static,
+    {
         let listener = TcpListener::bind(address).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let channel = channel_to(&[address]);
@@ -79,7 +97,7 @@ impl Scripted {
                     async move {
                         let asked = read(request).await;
                         remembered.lock().expect("no panic").push(asked.clone());
-                        Ok::<_, Infallible>(write(answer(asked).await))
+                        Ok::<_, Infallible>(answer(asked).await)
                     }
                 });
                 let connection = http2::Builder::new(TokioExecutor::new())
@@ -139,7 +157,7 @@ async fn read(request: Request<Incoming>) -> Asked {
     Asked { path: head.uri.path().to_owned(), metadata: head.headers, message }
 }
 
-fn write(said: Said) -> Response<UnsyncBoxBody<Bytes, Infallible>> {
+pub(crate) fn write(said: Said) -> Response<AnswerBody> {
     let message = match said {
         Ok(message) => message,
         Err(status) => {

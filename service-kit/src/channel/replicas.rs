@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::future::select_ok;
 use http::{Request, Response, Uri, request::Parts};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use tokio::{sync::watch, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{
@@ -33,6 +33,9 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The pause before a replica that is out of reach is tried again.
 const DEAD_TIME: Duration = Duration::from_secs(1);
+/// What is kept of an answer until it is whole: the largest message that a client takes, and the
+/// five bytes before it.
+const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024 + 5;
 
 #[derive(Debug)]
 pub(super) struct Replicas {
@@ -68,7 +71,7 @@ impl Replicas {
     }
 
     /// What a replica answers. A request that cannot have been sent goes to the next replica; one
-    /// that `is_read` does so once even if it can.
+    /// that `is_read` does so once even if it can, and until its answer is whole.
     pub(super) async fn call(
         &self,
         request: Request<Body>,
@@ -80,7 +83,7 @@ impl Replicas {
         // Once more than there are replicas: a connection can end while its replica lives on.
         for _ in 0..=self.replicas.len() {
             let Some((replica, connection)) = self.reach().await else { break };
-            let error = match send(&connection, &head, &message).await {
+            let error = match send(&connection, &head, &message, is_read).await {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
@@ -230,10 +233,34 @@ async fn send(
     connection: &Connection,
     head: &Parts,
     message: &Bytes,
+    is_read: bool,
 ) -> Result<Response<Body>, BoxError> {
     let body = Body::new(Full::new(message.clone()));
     let request = Request::from_parts(head.clone(), body);
-    Ok(connection.channel.clone().oneshot(request).await?)
+    let response = connection.channel.clone().oneshot(request).await?;
+    if is_read { whole(response).await } else { Ok(response.map(or_unavailable)) }
+}
+
+/// The answer when all of it has come: only then does its status count.
+async fn whole(response: Response<Body>) -> Result<Response<Body>, BoxError> {
+    let (head, body) = response.into_parts();
+    match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
+        Ok(body) => Ok(Response::from_parts(head, Body::new(body))),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Ok(Status::internal("the answer is larger than 4 MiB").into_http())
+        }
+        // Without its causes: whatever they are, the request was sent.
+        Err(error) => Err(error.to_string().into()),
+    }
+}
+
+/// Tells a loss of the connection by the one code that means it. A service's own status stands in
+/// the trailers, not in the body's errors.
+fn or_unavailable(body: Body) -> Body {
+    Body::new(body.map_err(|error| {
+        tracing::debug!(%error, "an answer broke off");
+        Status::unavailable("the connection was lost before the end of the answer")
+    }))
 }
 
 /// Whether the connection was lost before it took the request.

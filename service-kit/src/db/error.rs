@@ -8,6 +8,10 @@ pub enum DbError {
     /// From the driver.
     #[error("database: {0}")]
     Driver(#[from] sqlx::Error),
+    /// The commit that a transaction shared with others failed, or the work of one of them did in
+    /// a way that undid all.
+    #[error("database: a commit shared with other transactions failed")]
+    SharedCommit,
     /// A stored value that this program would never have written.
     #[error("database: {0} holds a value that cannot be read")]
     Corrupt(&'static str),
@@ -39,7 +43,9 @@ impl DbError {
     /// Whether the same transaction may well succeed if it is run again: a deadlock, a
     /// serialization failure, a lock that was not had in time.
     pub fn is_retryable(&self) -> bool {
-        let Self::Driver(sqlx::Error::Database(error)) = self else { return false };
+        let Self::Driver(sqlx::Error::Database(error)) = self else {
+            return matches!(self, Self::SharedCommit);
+        };
         // PostgreSQL and MySQL: SQLSTATE class 40; 55P03 lock not available. SQLite: the primary
         // codes 5 (busy) and 6 (locked) in the low byte of the extended one. MySQL's lock wait
         // time-out is HY000, told apart by its number alone.
@@ -77,6 +83,7 @@ impl DbError {
                 }
                 _ => false,
             },
+            Self::SharedCommit => true,
             Self::Corrupt(_) => false,
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::{
-    MySqlPool, PgPool, SqlSafeStr, SqlitePool,
+    MySqlPool, PgPool, SqlSafeStr, SqliteConnection,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 use tokio::time::sleep;
@@ -53,17 +53,20 @@ const SQLITE_PAUSE: Duration = Duration::from_millis(100);
 
 /// A SQLite file has no lock that outlasts a transaction, but each migration is one: where another
 /// process was quicker, the next look finds its work done.
-pub(super) async fn sqlite(pool: &SqlitePool, migrations: Migrations) -> Result<(), MigrateError> {
+pub(super) async fn sqlite(
+    connection: &mut SqliteConnection,
+    migrations: Migrations,
+) -> Result<(), MigrateError> {
     let migrator = migrator(migrations, |file| file.sqlite);
     for _ in 1..SQLITE_TRIES_MAX {
-        match migrator.run(pool).await {
+        match migrator.run_direct(None, connection, false).await {
             Err(MigrateError::ExecuteMigration(..) | MigrateError::Execute(_)) => {
                 sleep(SQLITE_PAUSE).await;
             }
             migrated => return migrated,
         }
     }
-    migrator.run(pool).await
+    migrator.run_direct(None, connection, false).await
 }
 
 pub(super) async fn postgres(pool: &PgPool, migrations: Migrations) -> Result<(), MigrateError> {

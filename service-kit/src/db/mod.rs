@@ -17,6 +17,7 @@ mod migrate;
 mod pool;
 mod query;
 mod sql;
+mod sqlite_writer;
 mod url;
 
 pub use error::{Constraint, DbError};

@@ -1,9 +1,15 @@
 //! The connections, and the transactions on them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use sqlx::{
-    MySqlPool, PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+    Connection, MySqlPool, PgPool, Postgres, SqlitePool, Transaction,
     mysql::MySqlPoolOptions,
     pool::PoolOptions,
     postgres::{PgListener, PgPoolOptions},
@@ -15,7 +21,11 @@ use tokio::{
 };
 
 use super::{
-    DatabaseUrl, DbError, Migrations, Query, Statement, lease::Lease, migrate, url::Options,
+    DatabaseUrl, DbError, Migrations, Query, Statement,
+    lease::Lease,
+    migrate,
+    sqlite_writer::{Turn, Writer},
+    url::Options,
 };
 use crate::StartError;
 
@@ -24,7 +34,9 @@ const CONNECTIONS_MAX: u32 = 16;
 /// Connections that read a SQLite file; a single one writes.
 const SQLITE_READERS_MAX: u32 = 4;
 /// How long a request waits for a free connection.
-const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(5);
+pub(super) const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(5);
+/// A connection that was idle for longer is asked for a sign of life before it is used.
+const IDLE_TIME_MAX: Duration = Duration::from_secs(1);
 /// How long a database that does not answer is tried at start.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(30);
 /// The pause between two tries.
@@ -47,8 +59,15 @@ const LISTEN_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Db {
     pools: Pools,
-    /// Told when a transaction that notifies is committed.
-    notify: Arc<Notify>,
+    notified: Arc<Notified>,
+}
+
+/// Told when a transaction that notifies is committed.
+#[derive(Debug, Default)]
+struct Notified {
+    wake: Notify,
+    /// How many of this process were.
+    commits: AtomicU64,
 }
 
 #[derive(Clone, Debug)]
@@ -57,7 +76,7 @@ enum Pools {
     /// waiting for its lock is neither.
     Sqlite {
         readers: SqlitePool,
-        writer: SqlitePool,
+        writer: Writer,
     },
     Postgres(PgPool),
     MySql(MySqlPool),
@@ -88,7 +107,7 @@ impl Db {
             }
         };
         let migrated = match &db.pools {
-            Pools::Sqlite { writer, .. } => migrate::sqlite(writer, migrations).await,
+            Pools::Sqlite { writer, .. } => writer.migrate(migrations).await,
             Pools::Postgres(pool) => migrate::postgres(pool, migrations).await,
             Pools::MySql(pool) => migrate::mysql(pool, migrations).await,
         };
@@ -102,7 +121,7 @@ impl Db {
         let pools = match &url.0 {
             Options::Sqlite(options) => {
                 // The writer first: it makes the file, and readers could not.
-                let writer = pool_options::<Sqlite>(1).connect_with(options.clone()).await?;
+                let writer = Writer::connect(options.clone()).await?;
                 let readers: SqlitePoolOptions = pool_options(SQLITE_READERS_MAX);
                 Pools::Sqlite { readers: readers.connect_with(options.clone()).await?, writer }
             }
@@ -123,7 +142,15 @@ impl Db {
                 Pools::MySql(pool.connect_with(options.clone()).await?)
             }
         };
-        Ok(Self { pools, notify: Arc::default() })
+        Ok(Self { pools, notified: Arc::default() })
+    }
+
+    #[cfg(test)]
+    pub(super) fn sqlite_writer(&self) -> Option<&Writer> {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => Some(writer),
+            Pools::Postgres(_) | Pools::MySql(_) => None,
+        }
     }
 
     /// A statement that only reads.
@@ -150,14 +177,11 @@ impl Db {
     /// Where no connection is free in time or the database is gone.
     pub async fn begin(&self) -> Result<Tx, DbError> {
         let kind = match &self.pools {
-            // The default, DEFERRED, fails at once when a reader turns writer at a bad moment.
-            Pools::Sqlite { writer, .. } => {
-                TxKind::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
-            }
+            Pools::Sqlite { writer, .. } => TxKind::Sqlite(writer.begin().await?),
             Pools::Postgres(pool) => TxKind::Postgres(pool.begin().await?),
             Pools::MySql(pool) => TxKind::MySql(Lease::begin(pool).await?),
         };
-        Ok(Tx { kind, notify: self.notify.clone(), notifies: false })
+        Ok(Tx { kind, notified: self.notified.clone(), notifies: false })
     }
 
     /// Waits for the commit of a transaction that notifies: at once for one of this process, and
@@ -165,7 +189,13 @@ impl Db {
     /// not lost, several may count as one. Look now and then all the same: other databases have
     /// no way to tell.
     pub async fn notified(&self) {
-        self.notify.notified().await;
+        self.notified.wake.notified().await;
+    }
+
+    /// How many transactions of this process that notify have been committed. Whoever was answered
+    /// after one finds it counted.
+    pub fn notifying_commits(&self) -> u64 {
+        self.notified.commits.load(Ordering::Acquire)
     }
 
     /// Passes on what other processes notify of. Run it for as long as anyone waits; it ends at
@@ -186,7 +216,7 @@ impl Db {
         loop {
             // None after a lost connection: what was notified meanwhile is not known.
             listener.try_recv().await?;
-            self.notify.notify_one();
+            self.notified.wake.notify_one();
         }
     }
 
@@ -215,7 +245,20 @@ impl Db {
 }
 
 fn pool_options<DB: sqlx::Database>(connections: u32) -> PoolOptions<DB> {
-    PoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIME_MAX)
+    PoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIME_MAX)
+        // A ping before each use would double the round trips. A busy connection tells by itself
+        // that it lives; one that was idle may have lost its server meanwhile.
+        .test_before_acquire(false)
+        .before_acquire(|connection: &mut DB::Connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for >= IDLE_TIME_MAX {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
 }
 
 /// Runs a body in a transaction and commits it; after a deadlock or a serialization failure it
@@ -275,13 +318,13 @@ impl Tries {
 #[derive(Debug)]
 pub struct Tx {
     kind: TxKind,
-    notify: Arc<Notify>,
+    notified: Arc<Notified>,
     notifies: bool,
 }
 
 #[derive(Debug)]
 enum TxKind {
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(Turn),
     Postgres(Transaction<'static, Postgres>),
     MySql(Lease),
 }
@@ -290,7 +333,7 @@ impl Tx {
     /// A statement in this transaction.
     pub fn query(&mut self, statement: Statement) -> Query<'_> {
         match &mut self.kind {
-            TxKind::Sqlite(tx) => Query::sqlite(statement, tx.into()),
+            TxKind::Sqlite(turn) => Query::sqlite(statement, turn.into()),
             TxKind::Postgres(tx) => Query::postgres(statement, tx.into()),
             TxKind::MySql(lease) => Query::mysql(statement, lease.into()),
         }
@@ -315,19 +358,23 @@ impl Tx {
     /// Where the database is gone, or finds only now that the transaction cannot be.
     pub async fn commit(self) -> Result<(), DbError> {
         match self.kind {
-            TxKind::Sqlite(tx) => tx.commit().await,
-            TxKind::Postgres(tx) => tx.commit().await,
-            TxKind::MySql(lease) => lease.end("COMMIT").await,
-        }?;
+            TxKind::Sqlite(turn) => turn.commit().await?,
+            TxKind::Postgres(tx) => tx.commit().await?,
+            TxKind::MySql(lease) => lease.end("COMMIT").await?,
+        }
         if self.notifies {
-            self.notify.notify_one();
+            self.notified.commits.fetch_add(1, Ordering::Release);
+            self.notified.wake.notify_one();
         }
         Ok(())
     }
 
     async fn rollback(self) {
         let rolled_back = match self.kind {
-            TxKind::Sqlite(tx) => tx.rollback().await,
+            TxKind::Sqlite(turn) => {
+                turn.rollback().await;
+                Ok(())
+            }
             TxKind::Postgres(tx) => tx.rollback().await,
             TxKind::MySql(lease) => lease.end("ROLLBACK").await,
         };

@@ -1,14 +1,18 @@
 //! A statement with its values, on its way to one of the three databases.
 
 use sqlx::{
-    ColumnIndex, Decode, Encode, MySql, PgConnection, Pool, Postgres, Row as _, Sqlite,
-    SqliteConnection, Transaction, Type,
+    ColumnIndex, Decode, Encode, MySql, PgConnection, Pool, Postgres, Row as _, Sqlite, SqlitePool,
+    Transaction, Type,
     mysql::{MySqlArguments, MySqlRow},
     postgres::{PgArguments, PgRow},
     sqlite::{SqliteArguments, SqliteRow},
 };
 
-use super::{DbError, Statement, lease::Lease};
+use super::{
+    DbError, Statement,
+    lease::Lease,
+    sqlite_writer::{Turn, Writer},
+};
 
 /// A value that all three databases can store.
 pub trait Value<'q>:
@@ -72,6 +76,32 @@ impl<'c, DB: sqlx::Database> From<&'c mut Transaction<'static, DB>>
     }
 }
 
+/// Where a query on SQLite runs.
+pub(super) enum SqliteTarget<'c> {
+    Readers(&'c SqlitePool),
+    /// In a transaction of its own.
+    Writer(&'c Writer),
+    Turn(&'c mut Turn),
+}
+
+impl<'c> From<&'c SqlitePool> for SqliteTarget<'c> {
+    fn from(readers: &'c SqlitePool) -> Self {
+        Self::Readers(readers)
+    }
+}
+
+impl<'c> From<&'c Writer> for SqliteTarget<'c> {
+    fn from(writer: &'c Writer) -> Self {
+        Self::Writer(writer)
+    }
+}
+
+impl<'c> From<&'c mut Turn> for SqliteTarget<'c> {
+    fn from(turn: &'c mut Turn) -> Self {
+        Self::Turn(turn)
+    }
+}
+
 impl<'c> From<&'c mut Lease> for Target<'c, MySql, Lease> {
     fn from(lease: &'c mut Lease) -> Self {
         Self::Connection(lease)
@@ -85,7 +115,7 @@ type Typed<DB, Arguments> = sqlx::query::Query<'static, DB, Arguments>;
 pub struct Query<'c>(Kind<'c>);
 
 enum Kind<'c> {
-    Sqlite(Typed<Sqlite, SqliteArguments>, Target<'c, Sqlite, SqliteConnection>),
+    Sqlite(Typed<Sqlite, SqliteArguments>, SqliteTarget<'c>),
     Postgres(Typed<Postgres, PgArguments>, Target<'c, Postgres, PgConnection>, &'static str),
     MySql(Typed<MySql, MySqlArguments>, Target<'c, MySql, Lease>),
 }
@@ -96,6 +126,23 @@ macro_rules! run {
         match $target {
             Target::Pool(pool) => $query.$method(pool).await,
             Target::Connection(connection) => $query.$method(connection).await,
+        }
+    };
+}
+
+/// The same on SQLite.
+macro_rules! run_sqlite {
+    ($query:ident.$method:ident($target:ident)) => {
+        match $target {
+            SqliteTarget::Readers(pool) => $query.$method(pool).await?,
+            SqliteTarget::Turn(turn) => $query.$method(turn.connection()?).await?,
+            SqliteTarget::Writer(writer) => {
+                let mut turn = writer.begin().await?;
+                // Undone where it fails.
+                let done = $query.$method(turn.connection()?).await?;
+                turn.commit().await?;
+                done
+            }
         }
     };
 }
@@ -117,10 +164,7 @@ macro_rules! run_leased {
 
 #[expect(clippy::disallowed_methods, reason = "the one place that makes queries")]
 impl<'c> Query<'c> {
-    pub(super) fn sqlite(
-        statement: Statement,
-        target: Target<'c, Sqlite, SqliteConnection>,
-    ) -> Self {
+    pub(super) fn sqlite(statement: Statement, target: SqliteTarget<'c>) -> Self {
         Self(Kind::Sqlite(sqlx::query(statement.question), target))
     }
 
@@ -152,7 +196,7 @@ impl Query<'_> {
     /// Those of the database.
     pub async fn execute(self) -> Result<u64, DbError> {
         Ok(match self.0 {
-            Kind::Sqlite(query, target) => run!(query.execute(target))?.rows_affected(),
+            Kind::Sqlite(query, target) => run_sqlite!(query.execute(target)).rows_affected(),
             Kind::Postgres(query, target, _) => run!(query.execute(target))?.rows_affected(),
             Kind::MySql(query, target) => run_leased!(query.execute(target))?.rows_affected(),
         })
@@ -165,7 +209,9 @@ impl Query<'_> {
     /// Those of the database.
     pub async fn insert(self) -> Result<i64, DbError> {
         match self.0 {
-            Kind::Sqlite(query, target) => Ok(run!(query.execute(target))?.last_insert_rowid()),
+            Kind::Sqlite(query, target) => {
+                Ok(run_sqlite!(query.execute(target)).last_insert_rowid())
+            }
             Kind::MySql(query, target) => {
                 let id = run_leased!(query.execute(target))?.last_insert_id();
                 i64::try_from(id).map_err(|_| DbError::Corrupt("id"))
@@ -187,7 +233,9 @@ impl Query<'_> {
     /// Those of the database.
     pub async fn fetch_optional(self) -> Result<Option<Row>, DbError> {
         Ok(match self.0 {
-            Kind::Sqlite(query, target) => run!(query.fetch_optional(target))?.map(Row::Sqlite),
+            Kind::Sqlite(query, target) => {
+                run_sqlite!(query.fetch_optional(target)).map(Row::Sqlite)
+            }
             Kind::Postgres(query, target, _) => {
                 run!(query.fetch_optional(target))?.map(Row::Postgres)
             }
@@ -214,7 +262,7 @@ impl Query<'_> {
             rows.into_iter().map(wrap).collect()
         }
         Ok(match self.0 {
-            Kind::Sqlite(query, target) => rows(run!(query.fetch_all(target))?, Row::Sqlite),
+            Kind::Sqlite(query, target) => rows(run_sqlite!(query.fetch_all(target)), Row::Sqlite),
             Kind::Postgres(query, target, _) => rows(run!(query.fetch_all(target))?, Row::Postgres),
             Kind::MySql(query, target) => rows(run_leased!(query.fetch_all(target))?, Row::MySql),
         })
