@@ -1,13 +1,14 @@
 //! Accounts: how one is made.
 
-use service_kit::{Clock, db::Constraint};
+use service_kit::{Clock, db::Constraint, secret::SecretKey};
 
 use crate::{
     error::Error,
-    lockout::Addresses,
-    model::{AddressAction, ClientInfo, NewAccount, Role, Roles, User},
+    lockout::Lockout,
+    model::{AddressAction, ClientInfo, NewAccount, Repeatable, Role, Roles, User},
     passwords::Passwords,
-    store::{Maker, NewUserRow, Store},
+    repeats::Repeats,
+    store::{Maker, NewUserRow, RegisterRequestTags, Store},
 };
 
 /// How often making an account is tried while others take and free its names.
@@ -18,29 +19,47 @@ const TRIES_MAX: usize = 3;
 pub struct Accounts {
     store: Store,
     passwords: Passwords,
-    addresses: Addresses,
+    lockout: Lockout,
+    repeats: Repeats,
     clock: Clock,
 }
 
 impl Accounts {
     /// The rules over `store`.
-    pub fn new(store: Store, passwords: Passwords, addresses: Addresses, clock: Clock) -> Self {
-        Self { store, passwords, addresses, clock }
+    pub fn new(
+        store: Store,
+        passwords: Passwords,
+        lockout: Lockout,
+        secret: &SecretKey,
+        clock: Clock,
+    ) -> Self {
+        let (kept, pool) = (store.clone(), passwords.clone());
+        let repeats = Repeats::new(kept, pool, lockout.clone(), secret, clock.clone());
+        Self { store, passwords, lockout, repeats, clock }
     }
 
-    /// Makes an account with the role `user`.
+    /// Makes an account with the role `user`; where the same call came before, returns what was
+    /// made then.
     ///
     /// # Errors
     /// [`Error::UsernameTaken`] before [`Error::EmailTaken`]; [`Error::TooManyFailures`] where
     /// too many names from the same address were taken. Only those are counted: it is they that
-    /// tell which accounts exist, and a class may register from one address.
-    pub async fn register(&self, new: NewAccount, client: &ClientInfo) -> Result<User, Error> {
+    /// tell which accounts exist, and a class may register from one address. Those of
+    /// [`Repeats::find`].
+    pub async fn register(
+        &self,
+        new: NewAccount,
+        repeatable: Option<&Repeatable>,
+        client: &ClientInfo,
+    ) -> Result<User, Error> {
         let action = AddressAction::Registration;
-        self.addresses.admit(action, client).await?;
+        let addresses = &self.lockout.addresses;
+        addresses.admit(action, client).await?;
         let roles = Roles::from_iter([Role::User]);
-        match self.create(new, roles, Maker::Owner, client).await {
-            Err(taken @ (Error::UsernameTaken | Error::EmailTaken)) => {
-                Err(self.addresses.failed(action, client, taken).await)
+        let call = repeatable.map(|call| self.repeats.tags(call));
+        match self.create_once(new, roles, Maker::Owner, client, call).await {
+            Err(told @ (Error::UsernameTaken | Error::EmailTaken | Error::RequestIdReused)) => {
+                Err(addresses.failed(action, client, told).await)
             }
             made => made,
         }
@@ -57,8 +76,21 @@ impl Accounts {
         maker: Maker,
         client: &ClientInfo,
     ) -> Result<User, Error> {
+        self.create_once(new, roles, maker, client, None).await
+    }
+
+    async fn create_once(
+        &self,
+        new: NewAccount,
+        roles: Roles,
+        maker: Maker,
+        client: &ClientInfo,
+        call: Option<RegisterRequestTags>,
+    ) -> Result<User, Error> {
         // Before the hash, which is the expensive part, and again after a lost race.
-        self.refuse_taken_names(&new).await?;
+        if let Some(made) = self.look_before(&new, call.as_ref(), client).await? {
+            return Ok(made);
+        }
         let password_hash = self.passwords.hash(new.password.clone()).await?;
         let row = NewUserRow {
             username: new.username.as_ref(),
@@ -71,14 +103,35 @@ impl Accounts {
             client_address: &client.address,
         };
         for _ in 0..TRIES_MAX {
-            match self.store.insert_user(&row).await {
+            match self.store.insert_user(&row, call.as_ref()).await {
                 Err(error) if error.violated() == Some(Constraint::Unique) => {
-                    self.refuse_taken_names(&new).await?;
+                    if let Some(made) = self.look_before(&new, call.as_ref(), client).await? {
+                        return Ok(made);
+                    }
                 }
                 inserted => return Ok(inserted?),
             }
         }
         Err(Error::Contended)
+    }
+
+    /// What the same call has made; else refuses names that are taken.
+    async fn look_before(
+        &self,
+        new: &NewAccount,
+        call: Option<&RegisterRequestTags>,
+        client: &ClientInfo,
+    ) -> Result<Option<User>, Error> {
+        // In this order: whoever takes the names notes the call in the same transaction.
+        let taken = self.refuse_taken_names(new).await;
+        if let Some(call) = call {
+            // In a box: a sign-in would be a part of every registration otherwise.
+            let earlier = Box::pin(self.repeats.find(call, &new.password, client));
+            if let Some(made) = earlier.await? {
+                return Ok(Some(made));
+            }
+        }
+        taken.map(|()| None)
     }
 
     async fn refuse_taken_names(&self, new: &NewAccount) -> Result<(), Error> {

@@ -124,7 +124,8 @@ impl Assembly {
             accounts: Accounts::new(
                 self.store.clone(),
                 self.passwords.clone(),
-                self.lockout.addresses.clone(),
+                self.lockout.clone(),
+                &config.secret_key,
                 config.clock.clone(),
             ),
             sessions: self.sessions.clone(),

@@ -27,6 +27,9 @@ pub enum Error {
     /// Another account has the address.
     #[error("the e-mail address is taken")]
     EmailTaken,
+    /// The `request_id` came before, with another request.
+    #[error("request_id was used for another request")]
+    RequestIdReused,
     /// Wrong password or unknown identifier: not told apart.
     #[error("the identifier or the password is wrong")]
     InvalidCredentials,
@@ -117,6 +120,10 @@ impl From<Error> for Rejection {
             Error::Invalid(violations) => Rejection::invalid(DOMAIN, violations.clone()),
             Error::UsernameTaken => refuse(Code::AlreadyExists, "USERNAME_TAKEN"),
             Error::EmailTaken => refuse(Code::AlreadyExists, "EMAIL_TAKEN"),
+            Error::RequestIdReused => {
+                let violation = Violation::new("request_id", "REUSED", error.to_string());
+                Rejection::invalid(DOMAIN, vec![violation])
+            }
             Error::InvalidCredentials => refuse(Code::Unauthenticated, "INVALID_CREDENTIALS"),
             Error::AccountDisabled => refuse(Code::PermissionDenied, "ACCOUNT_DISABLED"),
             Error::AccountLocked(remaining) => {

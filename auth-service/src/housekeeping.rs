@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use service_kit::{Clock, db::DbError};
+use service_kit::{Clock, db::DbError, repeatable::REQUEST_ID_LIFETIME};
 use tokio::time::sleep;
 
 use crate::store::Store;
@@ -14,7 +14,8 @@ const BATCH_MAX: i64 = 500;
 /// Statements in one round.
 const BATCHES_MAX: usize = 100;
 
-/// Deletes expired sessions, and events older than `event_retention`. Run it for as long as the
+/// Deletes expired sessions, request ids that no longer count, and events older than
+/// `event_retention`. Run it for as long as the
 /// service runs; several replicas may.
 pub async fn keep_tidy(store: Store, clock: Clock, event_retention: Duration) {
     loop {
@@ -30,10 +31,12 @@ async fn tidy(store: &Store, clock: &Clock, event_retention: Duration) -> Result
     for _ in 0..BATCHES_MAX {
         let sessions = store.delete_expired_sessions(now, BATCH_MAX).await?;
         let events = store.delete_events(now - event_retention, now, BATCH_MAX).await?;
-        if sessions + events == 0 {
+        let expired = now - REQUEST_ID_LIFETIME;
+        let requests = store.delete_register_requests(expired, BATCH_MAX).await?;
+        if sessions + events + requests == 0 {
             break;
         }
-        tracing::debug!(sessions, events, "deleted what has expired");
+        tracing::debug!(sessions, events, requests, "deleted what has expired");
     }
     Ok(())
 }

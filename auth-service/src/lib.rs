@@ -3,7 +3,7 @@
 //! | Module | Holds | May name |
 //! |---|---|---|
 //! | `grpc` | the RPCs: translate in, call one rule, translate out | proto, model, rules, error |
-//! | `accounts`, `sessions`, `users`, `lockout`, `password_reset`, `password_schemes`, `signing_keys`, `events`, `permissions` | the rules | model, store, passwords, tokens |
+//! | `accounts`, `sessions`, `users`, `lockout`, `password_reset`, `password_schemes`, `signing_keys`, `events`, `permissions`, `repeats` | the rules | model, store, passwords, tokens |
 //! | `import` | accounts that move in from another program | model, store, passwords |
 //! | `feed`, `housekeeping` | what runs beside the RPCs: following the log, deleting what has expired | store |
 //! | `commands` | what an operator does beside the service: `auth-service keys ...` | rules, store |
@@ -32,6 +32,7 @@ mod password_reset;
 mod password_schemes;
 mod passwords;
 mod permissions;
+mod repeats;
 mod session_cache;
 mod sessions;
 mod settings;

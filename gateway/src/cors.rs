@@ -30,6 +30,8 @@ const ORIGINS_MAX: usize = 64;
 const PREFLIGHT_AGE_MAX: Duration = Duration::from_hours(1);
 const METHODS: [Method; 6] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+const ETAG: HeaderName = http::header::ETAG;
+const IF_MATCH: HeaderName = http::header::IF_MATCH;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The origins whose pages may read the answers.
@@ -55,9 +57,10 @@ impl AllowedOrigins {
     pub(crate) fn layer(&self) -> Option<CorsLayer> {
         let layer = CorsLayer::new()
             .allow_methods(METHODS)
-            .allow_headers([AUTHORIZATION, CONTENT_TYPE, IDEMPOTENCY_KEY, X_REQUEST_ID])
+            .allow_headers([AUTHORIZATION, CONTENT_TYPE, IDEMPOTENCY_KEY, IF_MATCH, X_REQUEST_ID])
             .expose_headers([
                 AUTHORIZATION,
+                ETAG,
                 LINK,
                 RATELIMIT,
                 RATELIMIT_POLICY,

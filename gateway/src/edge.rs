@@ -100,7 +100,7 @@ async fn refuse_large_heads(request: Request, next: Next) -> Result<Response, Pr
     Ok(next.run(request).await)
 }
 
-fn after_panic(_panic: Box<dyn Any + Send>) -> Response {
+pub(crate) fn after_panic(_panic: Box<dyn Any + Send>) -> Response {
     // The panic itself is on standard error, with its place.
     tracing::error!("a handler panicked");
     Problem::internal().into_response()

@@ -2,10 +2,6 @@
 //! all of it at once.
 
 use axum::extract::{FromRequest, Request};
-use http::{
-    HeaderMap, StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
-};
 use prost_types::Timestamp;
 use serde_json::{Map, Value};
 use service_kit::rejection::Violation;
@@ -36,30 +32,11 @@ impl Fields {
         let built = build(&mut members);
         if members.refused { Err(wording.bad_input(members.violations)) } else { Ok(built) }
     }
-
-    fn parse(bytes: &[u8], is_json: bool) -> Result<Self, Problem> {
-        if bytes.is_empty() {
-            return Ok(Map::new().into());
-        }
-        if !is_json {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "UNSUPPORTED_MEDIA_TYPE",
-                "The request body must be JSON, with Content-Type: application/json",
-            ));
-        }
-        match serde_json::from_slice(bytes) {
-            Ok(Value::Object(members)) => Ok(members.into()),
-            Ok(_) => {
-                Err(Problem::bad_body("INVALID_TYPE", "The request body must be a JSON object"))
-            }
-            Err(error) => {
-                tracing::debug!(%error, "malformed JSON");
-                Err(Problem::bad_body("MALFORMED_JSON", "The request body is not valid JSON"))
-            }
-        }
-    }
 }
+
+/// No members are expected: none is looked at. For routes that need nothing but their path; a body
+/// that any other route would refuse is refused here, too.
+pub(crate) struct NoMembers;
 
 /// The members, each to be taken once.
 pub(crate) struct Members {
@@ -176,6 +153,18 @@ impl Members {
         found.map(|(_, meaning)| *meaning)
     }
 
+    /// What one of `words` stands for, of a member that must be there: `None` where it is null.
+    pub(crate) fn word_or_null<T: Copy>(
+        &mut self,
+        name: &'static str,
+        words: &[(&'static str, T)],
+    ) -> Option<T> {
+        if !self.has(name) {
+            self.refuse(Violation::required(name));
+        }
+        self.word(name, words)
+    }
+
     /// Digits that the service wants, as [`Members::expected`]; a string or a number.
     pub(crate) fn digits(&mut self, name: &'static str) -> String {
         match self.left.get(name) {
@@ -222,24 +211,17 @@ impl FromRequest<Gateway> for Fields {
     type Rejection = Problem;
 
     async fn from_request(request: Request, gateway: &Gateway) -> Result<Self, Problem> {
-        let is_json = is_json(request.headers());
-        Self::parse(&body::read(request, &gateway.0.limits).await?, is_json)
+        Ok(body::read_object(request, &gateway.0.limits).await?.into())
     }
 }
 
-/// Whether the body is `application/json` or `application/...+json` (RFC 6839), as it is.
-fn is_json(headers: &HeaderMap) -> bool {
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None) = (types.next(), types.next()) else { return false };
-    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
-    let essence = essence.trim().to_ascii_lowercase();
-    let subtype = essence.strip_prefix("application/").unwrap_or_default();
-    let is_plain = headers
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    is_plain
-        && (subtype == "json" || subtype.strip_suffix("+json").is_some_and(|it| !it.is_empty()))
+impl FromRequest<Gateway> for NoMembers {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, gateway: &Gateway) -> Result<Self, Problem> {
+        body::read_object(request, &gateway.0.limits).await?;
+        Ok(Self)
+    }
 }
 
 /// Which members the handlers of this thread asked for, to be held against the description.
@@ -263,19 +245,13 @@ pub(crate) mod asked {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     const WORDING: Wording = Wording { missing: Some("Missing name or age"), ..Wording::PLAIN };
 
     fn fields(body: &str) -> Fields {
-        Fields::parse(body.as_bytes(), true).unwrap_or_else(|problem| panic!("{problem:?}"))
-    }
-
-    fn refusal(body: &[u8], is_json: bool) -> String {
-        let refused = Fields::parse(body, is_json).err().expect("a bad body");
-        refused.code().to_owned()
+        let members: Map<_, _> = serde_json::from_str(body).expect("an object");
+        members.into()
     }
 
     #[test]
@@ -283,13 +259,6 @@ mod tests {
         let read = fields(r#"{"name": "Ann", "age": -3, "more": {"a": [1, 2.5]}}"#)
             .read(&WORDING, |body| (body.required("name"), body.integer("age"), body.text("nick")));
         assert_eq!(read, Ok(("Ann".to_owned(), -3, String::new())));
-    }
-
-    #[test]
-    fn no_body_counts_as_an_empty_object() {
-        let none = Fields::parse(b"", false).unwrap_or_else(|problem| panic!("{problem:?}"));
-        let read = none.read(&WORDING, |body| (body.text("name"), body.integer("age")));
-        assert_eq!(read, Ok((String::new(), 0)));
     }
 
     #[test]
@@ -370,49 +339,5 @@ mod tests {
         for bad in ["123456.0", "-1", "1e5", "[1]", "true"] {
             assert_eq!(digits(bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn refuses_what_is_no_json_object() {
-        for bad in
-            ["{", "{'name': 1}", "{\"a\": 1e999}", "{\"a\": \"\\ud800\"}", "{} {}", "\u{feff}{}"]
-        {
-            assert_eq!(refusal(bad.as_bytes(), true), "INVALID_ARGUMENT", "{bad}");
-        }
-        assert_eq!(refusal(b"{\"name\": \"caf\xe9\"}", true), "INVALID_ARGUMENT", "not UTF-8");
-        assert_eq!(refusal("[".repeat(60_000).as_bytes(), true), "INVALID_ARGUMENT", "nested");
-        for other in ["null", "[]", "1", "\"name\"", "true"] {
-            assert_eq!(refusal(other.as_bytes(), true), "INVALID_ARGUMENT", "{other}");
-        }
-        assert_eq!(refusal(b"{}", false), "UNSUPPORTED_MEDIA_TYPE");
-    }
-
-    #[test]
-    fn knows_json_by_its_content_type() {
-        let is_json_type = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_str(value).expect("a header value"));
-            is_json(&headers)
-        };
-        for json in [
-            "application/json",
-            "Application/JSON; charset=utf-8",
-            "application/problem+json",
-            "application/vnd.example+JSON ; v=1",
-        ] {
-            assert!(is_json_type(json), "{json}");
-        }
-        for other in ["text/json", "application/jsonp", "application/+json", "application/x", ""] {
-            assert!(!is_json_type(other), "{other}");
-        }
-        assert!(!is_json(&HeaderMap::new()));
-    }
-
-    #[test]
-    fn a_compressed_body_is_not_json() {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        assert!(!is_json(&headers));
     }
 }

@@ -14,12 +14,14 @@
 //! | [`rate`] | how many requests one client address may make |
 //! | `request_id` | the id that ties an answer to the log |
 //! | `body`, `fields` | reading a body, and the members of one that is JSON |
-//! | `ids`, `idempotency`, `bearer`, `cookies` | what else a request holds |
+//! | `ids`, `idempotency`, `if_match`, `bearer`, `cookies` | what else a request holds |
+//! | `query` | reading the parameters of a query |
 //! | `packed` | content that does not change, compressed once |
 //! | `paging` | `?page_size=&page_token=` and the `Link` to the next page |
 //! | `upstream` | a call to a service on behalf of an HTTP request |
 //! | `origin` | the address that the client has reached the gateway at |
 //! | `problem` | errors: the one place where a `Status` becomes an HTTP answer |
+//! | `faults` | what is said of a fault of ours, where a document words it |
 //! | `resources`, `answers`, `times` | users, registrations, ... as JSON shows them |
 //! | `signing_in` | signing in, which three families of routes have in common |
 //! | `spreadsheet` | lists as CSV that starts no formula |
@@ -39,15 +41,18 @@ mod cookies;
 pub mod cors;
 mod crowd;
 mod edge;
+mod faults;
 mod fields;
 mod idempotency;
 mod ids;
+mod if_match;
 pub mod limits;
 mod openapi;
 mod origin;
 mod packed;
 mod paging;
 mod problem;
+mod query;
 pub mod rate;
 mod readiness;
 mod request_id;

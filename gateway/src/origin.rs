@@ -15,15 +15,21 @@ use crate::{
     upstream::ClientAddress,
 };
 
-/// Scheme and host, as in `https://club.example`: what a trusted proxy says of them, or else what
-/// the client has asked for. It is only ever told to that client.
-#[derive(Debug)]
-pub(crate) struct Origin(String);
+/// Scheme and host: what a trusted proxy says of them, or else what the client has asked for. They
+/// are only ever told to that client.
+pub(crate) struct Origin(Option<String>);
 
 impl Origin {
-    /// The address of `target`, a path and a query.
-    pub(crate) fn address(&self, target: &str) -> String {
-        format!("{}{target}", self.0)
+    /// As in `https://club.example`.
+    ///
+    /// # Errors
+    /// 400 where the host is none.
+    pub(crate) fn known(self) -> Result<String, Problem> {
+        self.0.ok_or_else(|| {
+            let description = "Host must be a name or an address, with or without a port";
+            let violation = Violation::new("Host", "INVALID_FORMAT", description);
+            Wording::PLAIN.bad_input(vec![violation])
+        })
     }
 }
 
@@ -37,12 +43,7 @@ impl FromRequestParts<Gateway> for Origin {
         let scheme = if is_https { Scheme::HTTPS } else { Scheme::HTTP };
         let forwarded = peer.and_then(|peer| proxies.forwarded_host(peer, &parts.headers));
         let host = forwarded.or_else(|| asked_host(parts)).filter(|host| is_host(host));
-        let host = host.ok_or_else(|| {
-            let description = "Host must be a name or an address, with or without a port";
-            let violation = Violation::new("Host", "INVALID_FORMAT", description);
-            Wording::PLAIN.bad_input(vec![violation])
-        })?;
-        Ok(Self(format!("{scheme}://{host}")))
+        Ok(Self(host.map(|host| format!("{scheme}://{host}"))))
     }
 }
 
@@ -79,13 +80,13 @@ mod tests {
         let mut parts = request.body(()).expect("a request").into_parts().0;
         let peer: SocketAddr = format!("{peer}:1").parse().expect("an address");
         parts.extensions.insert(ClientAddress::from(peer));
-        Origin::from_request_parts(&mut parts, &gateway).await.ok().map(|it| it.address("/x"))
+        Origin::from_request_parts(&mut parts, &gateway).await.ok()?.known().ok()
     }
 
     #[tokio::test]
     async fn the_client_says_where_it_has_reached_the_gateway() {
         let host = ("host", "club.example:8080");
-        let asked = |host: &str| Some(format!("http://{host}/x"));
+        let asked = |host: &str| Some(format!("http://{host}"));
         assert_eq!(origin("/", "192.0.2.1", &[host]).await, asked("club.example:8080"));
         assert_eq!(origin("/", "192.0.2.1", &[("host", "[::1]:80")]).await, asked("[::1]:80"));
         let http2 = origin("http://club.example/", "192.0.2.1", &[host]).await;
@@ -106,10 +107,10 @@ mod tests {
             ("x-forwarded-proto", "https"),
         ];
         let told = origin("/", "10.0.0.1", &headers).await;
-        assert_eq!(told.as_deref(), Some("https://club.example/x"));
+        assert_eq!(told.as_deref(), Some("https://club.example"));
         let told = origin("/", "192.0.2.1", &headers).await;
-        assert_eq!(told.as_deref(), Some("http://10.0.0.2:5000/x"), "made up");
+        assert_eq!(told.as_deref(), Some("http://10.0.0.2:5000"), "made up");
         let told = origin("/", "10.0.0.1", &headers[..1]).await;
-        assert_eq!(told.as_deref(), Some("http://10.0.0.2:5000/x"));
+        assert_eq!(told.as_deref(), Some("http://10.0.0.2:5000"));
     }
 }

@@ -2,11 +2,10 @@
 
 use axum::{
     Json,
-    extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
 use form_urlencoded::Serializer;
-use http::{HeaderValue, header::LINK, request::Parts};
+use http::{HeaderValue, header::LINK};
 use serde::Serialize;
 use service_kit::rejection::Violation;
 use utoipa::{
@@ -15,8 +14,8 @@ use utoipa::{
 };
 
 use crate::{
-    Gateway,
-    problem::{Problem, Wording},
+    problem::Problem,
+    query::{FromQuery, Parameters},
 };
 
 /// Where a client asks for no page, it gets all: up to this many pages of this size.
@@ -38,13 +37,14 @@ pub(crate) struct Paging {
 impl Paging {
     /// An array of what is on the page of the list at `path` that the client asks for. `fetch` asks
     /// for a page by its size (0 is the service's default) and token, and gives what is on it and
-    /// the token for the next one.
+    /// the token for the next one. `filter` is what else the link to that must have.
     ///
     /// # Errors
     /// Those of `fetch`.
     pub(crate) async fn answer<T, F>(
         self,
         path: &'static str,
+        filter: &[(&str, &str)],
         mut fetch: impl FnMut(i32, String) -> F,
     ) -> Result<Response, Problem>
     where
@@ -65,20 +65,17 @@ impl Paging {
                 return Ok(Json(all).into_response());
             }
         }
-        let link = link_to_next(path, page_size, &page_token);
+        let link = link_to_next(path, filter, page_size, &page_token);
         Ok(([(LINK, link)], Json(all)).into_response())
     }
+}
 
-    fn parse(query: &str) -> Result<Self, Violation> {
-        let mut paging = Self::default();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            match name.as_ref() {
-                "page_size" if !value.is_empty() => paging.page_size = Some(page_size(&value)?),
-                "page_token" => paging.page_token = value.into_owned(),
-                _ => {}
-            }
+impl FromQuery for Paging {
+    fn read(parameters: &mut Parameters) -> Self {
+        Self {
+            page_size: parameters.parsed("page_size", page_size),
+            page_token: parameters.text("page_token"),
         }
-        Ok(paging)
     }
 }
 
@@ -100,18 +97,16 @@ fn page_size(text: &str) -> Result<i32, Violation> {
     Ok(text.parse().unwrap_or(beyond))
 }
 
-impl FromRequestParts<Gateway> for Paging {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Gateway) -> Result<Self, Problem> {
-        Self::parse(parts.uri.query().unwrap_or_default())
-            .map_err(|violation| Wording::PLAIN.bad_input(vec![violation]))
-    }
-}
-
-/// The value of `Link` for the page at `page_token` of the list at `path`.
-pub(crate) fn link_to_next(path: &str, page_size: Option<i32>, page_token: &str) -> HeaderValue {
+/// The value of `Link` for the page at `page_token` of the list at `path`, of what passes `filter`:
+/// parameters that are left out where they are empty.
+pub(crate) fn link_to_next(
+    path: &str,
+    filter: &[(&str, &str)],
+    page_size: Option<i32>,
+    page_token: &str,
+) -> HeaderValue {
     let mut query = Serializer::new(String::new());
+    query.extend_pairs(filter.iter().filter(|(_, value)| !value.is_empty()));
     if let Some(page_size) = page_size {
         query.append_pair("page_size", &page_size.to_string());
     }
@@ -123,9 +118,10 @@ pub(crate) fn link_to_next(path: &str, page_size: Option<i32>, page_token: &str)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::query::read;
 
     fn paging(query: &str) -> (Option<i32>, String) {
-        let paging = Paging::parse(query).unwrap_or_else(|violation| panic!("{violation:?}"));
+        let paging: Paging = read(query).unwrap_or_else(|violations| panic!("{violations:?}"));
         (paging.page_size, paging.page_token)
     }
 
@@ -134,8 +130,8 @@ mod tests {
         assert_eq!(paging("page_size=2&page_token=a%2Bb%3D&x=1"), (Some(2), "a+b=".to_owned()));
         assert_eq!(paging("page_size=-7"), (Some(-7), String::new()), "the service refuses it");
         assert_eq!(paging("page_size=0"), (Some(0), String::new()), "a page, of the default size");
-        assert_eq!(Paging::parse("page_size=&page_token="), Ok(Paging::default()));
-        assert_eq!(Paging::parse(""), Ok(Paging::default()));
+        assert_eq!(read("page_size=&page_token="), Ok(Paging::default()));
+        assert_eq!(read(""), Ok(Paging::default()));
     }
 
     #[test]
@@ -147,16 +143,17 @@ mod tests {
     #[test]
     fn refuses_a_size_that_is_no_integer() {
         for bad in ["ten", "1.5", "1e3", "+1", "%2B1", "-", "--1", "1 ", "%FF"] {
-            let violation = Paging::parse(&format!("page_size={bad}")).expect_err(bad);
-            assert_eq!((&*violation.field, &*violation.reason), ("page_size", "INVALID_TYPE"));
+            let refused = read::<Paging>(&format!("page_size={bad}")).expect_err(bad);
+            let found = refused.iter().map(|one| (one.field.as_ref(), one.reason.as_ref()));
+            assert_eq!(found.collect::<Vec<_>>(), [("page_size", "INVALID_TYPE")]);
         }
     }
 
     #[test]
     fn a_link_encodes_the_token() {
-        let link = link_to_next("/registrations", Some(2), "a+b=&c>");
-        let expected = "</registrations?page_size=2&page_token=a%2Bb%3D%26c%3E>; rel=\"next\"";
+        let link = link_to_next("/x", &[("a", "é"), ("b", "")], Some(2), "a+b=&c>");
+        let expected = "</x?a=%C3%A9&page_size=2&page_token=a%2Bb%3D%26c%3E>; rel=\"next\"";
         assert_eq!(link, expected);
-        assert_eq!(link_to_next("/x", None, "t"), "</x?page_token=t>; rel=\"next\"");
+        assert_eq!(link_to_next("/x", &[], None, "t"), "</x?page_token=t>; rel=\"next\"");
     }
 }

@@ -3,7 +3,7 @@
 
 use proto::{
     auth::v1::{self as auth, Role},
-    training::v1::{self as training, ProgramStatus, RegistrationStatus},
+    training::v1::{self as training, Attendance, ProgramStatus, RegistrationStatus},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -121,7 +121,7 @@ impl From<training::Registration> for Registration {
         Self {
             id: registration.id,
             user_id: registration.user_id,
-            status: status(registration.status()),
+            status: status_word(registration.status()),
             sport: registration.sport,
             training_level: registration.training_level,
             date: times::without_zone(registration.registration_date),
@@ -227,12 +227,16 @@ pub(crate) struct Participant {
     waitlist_position: Option<i64>,
     #[schema(required, format = DateTime, example = "2026-01-31T12:00:00.000000Z")]
     registered_at: Option<String>,
+    /// `present`, `absent`, `excused`; null where nobody has noted it
+    #[schema(required, example = "present")]
+    attendance: Option<&'static str>,
 }
 
 impl Participant {
     /// # Errors
     /// 500 where the service left out the registration.
     pub(crate) fn new(participant: training::Participant) -> Result<Self, Problem> {
+        let attendance = attendance_word(participant.attendance());
         let registration = given(participant.registration)?;
         Ok(Self {
             registration_id: registration.id,
@@ -240,14 +244,15 @@ impl Participant {
             username: text(participant.username),
             name: text(participant.name),
             email: text(participant.email),
-            status: status(registration.status()),
+            status: status_word(registration.status()),
             waitlist_position: number(registration.waitlist_position),
             registered_at: times::rfc3339(registration.registration_date),
+            attendance,
         })
     }
 
     /// The names of its members.
-    pub(crate) const COLUMNS: [&str; 8] = [
+    pub(crate) const COLUMNS: [&str; 9] = [
         "registration_id",
         "user_id",
         "username",
@@ -256,10 +261,11 @@ impl Participant {
         "status",
         "waitlist_position",
         "registered_at",
+        "attendance",
     ];
 
     /// Its members in that order; what is absent is empty.
-    pub(crate) fn cells(&self) -> [String; 8] {
+    pub(crate) fn cells(&self) -> [String; 9] {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         [
             self.registration_id.to_string(),
@@ -270,6 +276,7 @@ impl Participant {
             self.status.to_owned(),
             self.waitlist_position.map(|place| place.to_string()).unwrap_or_default(),
             text(&self.registered_at),
+            self.attendance.unwrap_or_default().to_owned(),
         ]
     }
 }
@@ -292,14 +299,30 @@ fn role(role: Role) -> Option<&'static str> {
     }
 }
 
-fn status(status: RegistrationStatus) -> &'static str {
-    match status {
-        RegistrationStatus::Confirmed => "confirmed",
-        RegistrationStatus::Waitlisted => "waitlisted",
-        RegistrationStatus::Cancelled => "cancelled",
-        // Also one of a later version: the rest of the list is still good.
-        RegistrationStatus::Unspecified => "unknown",
-    }
+/// The words for where a registration stands.
+pub(crate) const REGISTRATION_STATUSES: [(&str, RegistrationStatus); 3] = [
+    ("confirmed", RegistrationStatus::Confirmed),
+    ("waitlisted", RegistrationStatus::Waitlisted),
+    ("cancelled", RegistrationStatus::Cancelled),
+];
+
+/// The words for whether a participant came.
+pub(crate) const ATTENDANCES: [(&str, Attendance); 3] = [
+    ("present", Attendance::Present),
+    ("absent", Attendance::Absent),
+    ("excused", Attendance::Excused),
+];
+
+/// `None` where nobody has noted it, or in a word of a later version.
+pub(crate) fn attendance_word(attendance: Attendance) -> Option<&'static str> {
+    ATTENDANCES.iter().find(|(_, one)| *one == attendance).map(|(word, _)| *word)
+}
+
+/// `unknown` for one that there is no word for, as one of a later version: the rest of the list is
+/// still good.
+pub(crate) fn status_word(status: RegistrationStatus) -> &'static str {
+    let found = REGISTRATION_STATUSES.iter().find(|(_, one)| *one == status);
+    found.map_or("unknown", |(word, _)| *word)
 }
 
 #[cfg(test)]

@@ -82,8 +82,8 @@ mod tests {
         let table = write(&[participant.expect("a participant")]).expect("a table");
         assert_eq!(
             String::from_utf8(table).expect("text"),
-            "registration_id,user_id,username,name,email,status,waitlist_position,registered_at\n\
-             3,7,ann,\"'=HYPERLINK(\"\"x\"\",\"\"y\"\")\",'+ann@example.com,unknown,,\n"
+            "registration_id,user_id,username,name,email,status,waitlist_position,registered_at,attendance\n\
+             3,7,ann,\"'=HYPERLINK(\"\"x\"\",\"\"y\"\")\",'+ann@example.com,unknown,,,\n"
         );
     }
 

@@ -10,6 +10,7 @@
 //! | [`client`] | who is at the other end, as far as it can be believed |
 //! | [`channel`] | calling another service, over the network or inside the process |
 //! | [`rejection`] | errors and `tonic::Status`, both ways |
+//! | [`repeatable`] | calls that may be repeated: what a `request_id` is |
 //! | [`secret`] | the secret key that encrypts and authenticates what is stored |
 //! | [`mail`] | a queue of mails in the database, and their delivery |
 //! | [`page`] | page sizes and page tokens (AIP-158) |
@@ -25,6 +26,7 @@ pub mod mail;
 pub mod page;
 pub mod process;
 pub mod rejection;
+pub mod repeatable;
 pub mod secret;
 pub mod server;
 pub mod settings;

@@ -6,6 +6,7 @@ use aws_lc_rs::digest;
 use service_kit::{
     Clock, Timestamp,
     db::{Db, DbError, Tx},
+    repeatable::REQUEST_ID_LIFETIME,
 };
 use tokio::time::sleep;
 
@@ -15,8 +16,6 @@ use crate::{
     store::requests::{Earlier, FOR_PROGRAMS, FOR_REGISTRATIONS, Requests},
 };
 
-/// For how long a `request_id` stands for what it made.
-const REQUEST_ID_LIFETIME: Duration = Duration::from_hours(24);
 /// The pause between two times of deleting request ids that no longer count.
 const SWEEP_PAUSE: Duration = Duration::from_hours(1);
 

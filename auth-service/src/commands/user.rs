@@ -146,8 +146,8 @@ async fn create(
 ) -> Result<String, StartError> {
     let new = parsed.map_err(|violations| line(Error::Invalid(violations)))?;
     let passwords = Passwords::start(&config.passwords, &config.entropy)?;
-    let addresses = config.lockout(store.clone()).addresses.clone();
-    let accounts = Accounts::new(store.clone(), passwords, addresses, config.clock.clone());
+    let (lockout, clock) = (config.lockout(store.clone()), config.clock.clone());
+    let accounts = Accounts::new(store, passwords, lockout, &config.secret_key, clock);
     let roles = roles.iter().copied().collect();
     let user =
         accounts.create(new, roles, Maker::Operator, &ClientInfo::default()).await.map_err(line)?;

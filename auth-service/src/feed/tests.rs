@@ -71,7 +71,7 @@ async fn register(store: &Store, count: usize) {
             created_at: Timestamp::default(),
             client_address: "",
         };
-        store.insert_user(&new).await.expect("stored");
+        store.insert_user(&new, None).await.expect("stored");
     }
 }
 

@@ -1,7 +1,8 @@
 //! `auth.v1.AuthService`.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
+use prost::Message;
 use proto::auth::v1::{
     ChangePasswordRequest, ChangePasswordResponse, GetJwksRequest, GetJwksResponse, LoginRequest,
     LoginResponse, LogoutAllRequest, LogoutAllResponse, LogoutRequest, LogoutResponse,
@@ -23,7 +24,7 @@ use crate::{
     accounts::Accounts,
     error::Error,
     feed::Feed,
-    model::{Identifier, NewAccount, Password, PasswordPolicy, UserId, keep},
+    model::{Identifier, NewAccount, Password, PasswordPolicy, Repeatable, UserId, keep},
     password_reset::PasswordResets,
     sessions::{ActiveToken, Sessions, SignedIn},
     signing_keys::SigningKeys,
@@ -59,11 +60,23 @@ impl AuthService for AuthApi {
         request: Request<RegisterRequest>,
     ) -> Result<Response<RegisterResponse>, Status> {
         let client = Client::of_request(&request).into();
-        let RegisterRequest { username, email, password, name } = request.into_inner();
+        let mut request = request.into_inner();
+        let request_id = mem::take(&mut request.request_id);
+        let password = mem::take(&mut request.password);
+        let repeatable = Repeatable::parse(request_id, request.encode_to_vec());
+        let RegisterRequest { username, email, name, .. } = request;
         let policy = &self.password_policy;
-        let new = NewAccount::parse(&username, &email, &name, &password, policy)
-            .map_err(Error::Invalid)?;
-        let user = self.accounts.register(new, &client).await?;
+        let new = NewAccount::parse(&username, &email, &name, &password, policy);
+        let mut violations = Vec::new();
+        let repeatable = keep(repeatable, &mut violations).flatten();
+        let new = match new {
+            Ok(new) if violations.is_empty() => new,
+            new => {
+                violations.splice(..0, new.err().unwrap_or_default());
+                return Err(Error::Invalid(violations).into());
+            }
+        };
+        let user = self.accounts.register(new, repeatable.as_ref(), &client).await?;
         Ok(Response::new(RegisterResponse { user: Some(user.into()) }))
     }
 

@@ -11,6 +11,7 @@ mod session;
 mod signing_key;
 
 use service_kit::rejection::Violation;
+pub use service_kit::repeatable::Repeatable;
 
 pub use account::{
     Email, Identifier, Name, NewAccount, User, UserChanges, UserId, Username, email_key,

@@ -87,7 +87,7 @@ impl Harness {
             created_at: self.clock.clock().now(),
             client_address: "",
         };
-        self.resets.store.insert_user(&row).await.expect("stored")
+        self.resets.store.insert_user(&row, None).await.expect("stored")
     }
 
     /// Ann, as she is stored.

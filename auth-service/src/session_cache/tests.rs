@@ -48,7 +48,7 @@ impl Replica {
             created_at: NOW,
             client_address: "",
         };
-        let user = self.store.insert_user(&new).await.expect("stored");
+        let user = self.store.insert_user(&new, None).await.expect("stored");
         let session = Session {
             id: name.to_owned(),
             user_id: user.id,

@@ -28,16 +28,19 @@ async fn insert(
     let username = username.map(|text| Username::parse(text).expect("a username"));
     let email = email.map(|text| Email::parse(text).expect("an address"));
     store
-        .insert_user(&NewUserRow {
-            username: username.as_ref(),
-            email: email.as_ref(),
-            name: &Name::parse("Zoë ☃").expect("a name"),
-            password_hash: "$argon2id$...",
-            roles: Roles::from_iter([Role::User, Role::Coach]),
-            created_at: NOW,
-            maker: Maker::Owner,
-            client_address: "192.0.2.1",
-        })
+        .insert_user(
+            &NewUserRow {
+                username: username.as_ref(),
+                email: email.as_ref(),
+                name: &Name::parse("Zoë ☃").expect("a name"),
+                password_hash: "$argon2id$...",
+                roles: Roles::from_iter([Role::User, Role::Coach]),
+                created_at: NOW,
+                maker: Maker::Owner,
+                client_address: "192.0.2.1",
+            },
+            None,
+        )
         .await
 }
 

@@ -7,6 +7,7 @@ mod lockouts;
 mod managing;
 mod password_resets;
 mod password_schemes;
+mod register_requests;
 mod sessions;
 mod signing_keys;
 mod throttles;
@@ -23,6 +24,7 @@ pub use managing::{Actor, PasswordChange, UserChange};
 pub use password_resets::{
     Answered, Guess, NewGuess, NewResetCode, PasswordReset, ResetCode, ResetRequest, Salt, Tag,
 };
+pub use register_requests::{EarlierRegistration, RegisterRequestTags};
 pub use sessions::{EndedSessions, EndingSessions};
 pub use signing_keys::{KeyChanges, SigningKeyRow};
 pub use throttles::Throttle;
@@ -39,6 +41,7 @@ pub const MIGRATIONS: Migrations = service_kit::migrations!("auth":
     7 "0007_lockouts_by_identifier",
     8 "0008_password_changes",
     9 "0009_guesses_by_asker",
+    10 "0010_register_requests",
 );
 
 /// The tables of auth-service. Cheap to clone.

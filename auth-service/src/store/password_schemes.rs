@@ -71,7 +71,7 @@ mod tests {
                     created_at: Timestamp::default(),
                     client_address: "",
                 };
-                store.insert_user(&new).await.expect("stored");
+                store.insert_user(&new, None).await.expect("stored");
             }
             let (mut found, mut after) = (Vec::new(), String::new());
             while let Some(row) = store.password_scheme_after(&after).await.expect("read") {

@@ -8,7 +8,7 @@ use service_kit::{
     sql, transaction,
 };
 
-use super::Store;
+use super::{RegisterRequestTags, Store};
 use crate::model::{Email, EventType, Identifier, Name, NewEvent, Roles, User, UserId, Username};
 
 /// Of a user, also beside another table.
@@ -60,11 +60,16 @@ pub struct TakenNames {
 }
 
 impl Store {
-    /// Stores an account, with the event that tells of it.
+    /// Stores an account, with the event that tells of it, and a note of the `request` that makes
+    /// it.
     ///
     /// # Errors
-    /// A unique violation where another account has one of its names.
-    pub async fn insert_user(&self, new: &NewUserRow<'_>) -> Result<User, DbError> {
+    /// A unique violation where another account has one of its names, or another request the id.
+    pub async fn insert_user(
+        &self,
+        new: &NewUserRow<'_>,
+        request: Option<&RegisterRequestTags>,
+    ) -> Result<User, DbError> {
         let insert = sql!(
             "INSERT INTO users (username, username_key, email, email_key, name, password_hash, \
              roles, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -83,6 +88,9 @@ impl Store {
                 .bind(new.created_at.micros())
                 .insert()
                 .await?;
+            if let Some(request) = request {
+                request.insert(tx, UserId(id), new.created_at).await?;
+            }
             let event = NewEvent {
                 actor_id: (new.maker == Maker::Owner).then_some(UserId(id)),
                 client_address: new.client_address.to_owned(),

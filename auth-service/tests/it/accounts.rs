@@ -49,6 +49,7 @@ on_each_database! {
             email: "nobody".to_owned(),
             password: "short".to_owned(),
             name: "x".repeat(101),
+            request_id: "\u{e9}".to_owned(),
         };
         assert_eq!(
             violations(service.auth().register(request).await),
@@ -57,6 +58,7 @@ on_each_database! {
                 "email: INVALID_FORMAT",
                 "name: TOO_LONG",
                 "password: TOO_SHORT",
+                "request_id: INVALID_FORMAT",
             ]
         );
         let nothing = service.auth().register(RegisterRequest::default()).await;

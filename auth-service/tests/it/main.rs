@@ -15,6 +15,7 @@ mod password_reset;
 mod passwords;
 mod program;
 mod refresh;
+mod registering_again;
 mod relay;
 mod replicas;
 mod revocations;

@@ -10,7 +10,7 @@ fn request(username: &str, password: &str) -> RegisterRequest {
         username: username.to_owned(),
         email: format!("{username}@example.com"),
         password: password.to_owned(),
-        name: String::new(),
+        ..RegisterRequest::default()
     }
 }
 

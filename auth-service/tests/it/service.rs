@@ -66,7 +66,7 @@ impl Service {
             username: username.to_owned(),
             email: email.to_owned(),
             password: PASSWORD.to_owned(),
-            name: String::new(),
+            ..RegisterRequest::default()
         };
         Ok(self.auth().register(request).await?.into_inner().user.expect("a user"))
     }

@@ -1,7 +1,7 @@
 //! The JSON bodies of requests. A member is described once, whichever body it is in. A test holds
 //! the bodies against what the handlers read.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -59,6 +59,12 @@ macro_rules! described {
 }
 
 bodies! {
+    /// No member is looked at.
+    Nothing {
+        required: [],
+        optional: [],
+        either: [],
+    }
     /// An account to be made.
     Register {
         required: [username, email, password as new_password],
@@ -153,6 +159,12 @@ bodies! {
         optional: [etag],
         either: [],
     }
+    /// Whether a participant came; null takes back what was noted.
+    SetAttendance {
+        required: [attendance],
+        optional: [],
+        either: [],
+    }
     /// A wish for training: a program, or what to train.
     CreateRegistration {
         required: [],
@@ -231,6 +243,11 @@ fn describe(member: &str) -> ObjectBuilder {
             .examples([20]),
         "etag" => text("If given, the program must still be the one with this `etag`.", 64)
             .examples(["..."]),
+        "attendance" => ObjectBuilder::new()
+            .schema_type(SchemaType::Array(vec![Type::String, Type::Null]))
+            .enum_values(Some([json!("present"), json!("absent"), json!("excused"), json!(null)]))
+            .description(Some("`excused` is who did not come, or will not, and said why."))
+            .examples(["present"]),
         "program_id" => ObjectBuilder::new()
             .schema_type(Type::Integer)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))

@@ -2,6 +2,7 @@
 //! that (which refusals, which headers) is added here, so that no annotation can forget it.
 
 pub(crate) mod bodies;
+pub(crate) mod cookies;
 pub(crate) mod refusals;
 
 use utoipa::openapi::{
@@ -27,6 +28,8 @@ pub(crate) const OPERATION: &str = "Operation";
 
 /// The scheme of most routes: an access token.
 const BEARER: &str = "bearer";
+/// The scheme of the next tokens.
+const REFRESH: &str = "refresh";
 /// The scheme of signing out in a browser: the cookie of signing in.
 const SESSION: &str = "session";
 
@@ -68,10 +71,29 @@ fn components() -> Components {
         .bearer_format("JWT")
         .description(Some("The `access_token` of a login."));
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer.build()));
+    let refresh = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("The `refresh_token` of the last login or refresh."));
+    components.add_security_scheme(REFRESH, SecurityScheme::Http(refresh.build()));
     let cookie = ApiKeyValue::with_description(SESSION, "Set by a login; good for signing out.");
     components.add_security_scheme(SESSION, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     refusals::add_to(&mut components);
     components
+}
+
+/// Adds to the answers of all routes so far how a client stands that may make only so many requests.
+pub(crate) fn describe_rate_limit(document: &mut OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        for (_, operation) in operations(item) {
+            for response in operation.responses.responses.values_mut() {
+                if let RefOr::T(response) = response {
+                    let headers =
+                        rate_limit().map(|(name, header)| (name.to_owned(), header.into()));
+                    response.headers.extend(headers);
+                }
+            }
+        }
+    }
 }
 
 /// Adds to each operation what follows from the rest of it.
@@ -143,6 +165,15 @@ pub(crate) fn operations(item: &mut PathItem) -> impl Iterator<Item = (&str, &mu
 
 fn request_id() -> Header {
     header("The caller's `X-Request-Id` where that was a good one, else a new one.", text())
+}
+
+/// The headers of draft-ietf-httpapi-ratelimit-headers.
+fn rate_limit() -> [(&'static str, Header); 2] {
+    let standing = "How many more requests this client may make (`r`), and in how many seconds it \
+                    may make all again (`t`). Where REQUEST_RATE is set, but on the routes of health.";
+    let policy = "How many requests a client may make (`q`) in how many seconds (`w`). Where \
+                  REQUEST_RATE is set, but on the routes of health.";
+    [("RateLimit", header(standing, text())), ("RateLimit-Policy", header(policy, text()))]
 }
 
 fn text() -> Object {

@@ -10,7 +10,7 @@ use utoipa::{
     },
 };
 
-use super::{header, request_id, text};
+use super::{header, rate_limit, request_id, text};
 use crate::problem;
 
 /// A refusal, named after its status.
@@ -22,6 +22,7 @@ pub(crate) enum Refusal {
     NotFound,
     RequestTimeout,
     Conflict,
+    PreconditionFailed,
     PayloadTooLarge,
     UriTooLong,
     UnsupportedMediaType,
@@ -47,13 +48,14 @@ impl Refusal {
     /// Those whose reason passes.
     const PASSING: &[Self] = &[Self::Locked, Self::TooManyRequests, Self::Unavailable];
 
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::Forbidden,
         Self::NotFound,
         Self::RequestTimeout,
         Self::Conflict,
+        Self::PreconditionFailed,
         Self::PayloadTooLarge,
         Self::UriTooLong,
         Self::UnsupportedMediaType,
@@ -77,6 +79,7 @@ impl Refusal {
             Self::NotFound => 404,
             Self::RequestTimeout => 408,
             Self::Conflict => 409,
+            Self::PreconditionFailed => 412,
             Self::PayloadTooLarge => 413,
             Self::UriTooLong => 414,
             Self::UnsupportedMediaType => 415,
@@ -112,6 +115,11 @@ impl Refusal {
                 "It is taken already, or not possible as things are",
                 "USERNAME_TAKEN",
                 "Username already exists",
+            ),
+            Self::PreconditionFailed => (
+                "It is no longer the one that `If-Match` names",
+                "ETAG_MISMATCH",
+                "It was changed meanwhile",
             ),
             Self::PayloadTooLarge => (
                 "The body is larger than 64 KiB",
@@ -165,10 +173,8 @@ impl Refusal {
             let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).build();
             response = response.header("Retry-After", header("In seconds.", seconds));
         }
-        if self == Self::TooManyRequests {
-            let limit = "Where the requests of each client are limited (REQUEST_RATE).";
-            response = response.header("RateLimit", header(limit, text()));
-            response = response.header("RateLimit-Policy", header(limit, text()));
+        for (name, header) in rate_limit() {
+            response = response.header(name, header);
         }
         if self == Self::Unauthorized {
             response = response.header("WWW-Authenticate", header("`Bearer`", text()));
@@ -205,7 +211,7 @@ macro_rules! named {
 named! {
     /// 401, of a route that takes credentials and no token.
     Unauthorized = Unauthorized;
-    /// 400, of a route that takes a text in its path, or has to know the `Host`.
+    /// 400, of a route that takes a text in its path.
     BadRequest = BadRequest;
     /// 403.
     Forbidden = Forbidden;
@@ -213,6 +219,8 @@ named! {
     NotFound = NotFound;
     /// 409.
     Conflict = Conflict;
+    /// 412.
+    PreconditionFailed = PreconditionFailed;
     /// 423.
     Locked = Locked;
 }

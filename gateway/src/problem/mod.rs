@@ -111,6 +111,13 @@ impl Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     }
 
+    /// Says `text`, if it is a fault of ours.
+    pub(crate) fn word_fault(&mut self, text: &'static str) {
+        if self.status == StatusCode::INTERNAL_SERVER_ERROR {
+            self.text = text.into();
+        }
+    }
+
     /// Whether it was a token that was refused: any of them.
     pub(crate) fn refuses_a_token(&self) -> bool {
         self.status == StatusCode::UNAUTHORIZED && self.code.contains("TOKEN_")

@@ -56,7 +56,17 @@ async fn delete_account(call: Call, body: Fields) -> Result<StatusCode, Problem>
     security(("bearer" = [])),
     request_body = ChangePassword,
     responses(
-        (status = 200, description = "The password is replaced.", body = Message),
+        (
+            status = 200,
+            description = "The password is replaced.",
+            body = Message,
+            headers(
+                (
+                    "Set-Cookie" = String,
+                    description = "The device, by which it is told from strangers."
+                ),
+            ),
+        ),
         Forbidden,
         Locked,
     )

@@ -2,13 +2,11 @@
 
 use axum::{
     Json,
-    extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
 use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY},
-    request::Parts,
 };
 use proto::training::v1::{
     CreateCalendarKeyRequest, GetCalendarRequest, GetProgramCalendarRequest,
@@ -20,14 +18,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Gateway,
+    fields::NoMembers,
     ids::Id,
-    openapi::{
-        PROGRAMS, REGISTRATIONS,
-        refusals::{BadRequest, NotFound},
-    },
+    openapi::{PROGRAMS, REGISTRATIONS, bodies::Nothing, refusals::NotFound},
     origin::Origin,
     packed::is_known,
     problem::{Problem, Wording},
+    query::{FromQuery, Parameters, Query},
     upstream::Call,
 };
 
@@ -78,14 +75,9 @@ struct Key {
     key: String,
 }
 
-impl FromRequestParts<Gateway> for Key {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Gateway) -> Result<Self, Problem> {
-        let query = parts.uri.query().unwrap_or_default();
-        let mut pairs = form_urlencoded::parse(query.as_bytes());
-        let key = pairs.find(|(name, _)| name == "key");
-        Ok(Self { key: key.map(|(_, key)| key.into_owned()).unwrap_or_default() })
+impl FromQuery for Key {
+    fn read(parameters: &mut Parameters) -> Self {
+        Self { key: parameters.text("key") }
     }
 }
 
@@ -108,7 +100,11 @@ impl FromRequestParts<Gateway> for Key {
         NotFound,
     )
 )]
-async fn of_key(call: Call, Key { key }: Key, headers: HeaderMap) -> Result<Response, Problem> {
+async fn of_key(
+    call: Call,
+    Query(Key { key }): Query<Key>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let request = call.request(GetCalendarRequest { calendar_key: key });
     let answer = call.answer(call.registrations().get_calendar(request), &WORDING).await?;
     calendar(answer.calendar, &answer.etag, &headers)
@@ -153,14 +149,20 @@ struct Created {
     path = "/registrations/calendar_key",
     tag = REGISTRATIONS,
     security(("bearer" = [])),
-    responses((status = 201, description = "The key.", body = Created), BadRequest)
+    request_body = Nothing,
+    responses((status = 201, description = "The key.", body = Created))
 )]
-async fn create_key(call: Call, origin: Origin) -> Result<(StatusCode, Json<Created>), Problem> {
+async fn create_key(
+    call: Call,
+    origin: Origin,
+    _: NoMembers,
+) -> Result<(StatusCode, Json<Created>), Problem> {
+    let origin = origin.known()?;
     let request = call.request(CreateCalendarKeyRequest {});
     let mut training = call.registrations();
     let key = call.answer(training.create_calendar_key(request), &WORDING).await?.calendar_key;
     // A key has nothing that has to be encoded.
-    let url = origin.address(&format!("/registrations/calendar.ics?key={key}"));
+    let url = format!("{origin}/registrations/calendar.ics?key={key}");
     Ok((StatusCode::CREATED, Json(Created { key, url })))
 }
 
@@ -170,9 +172,10 @@ async fn create_key(call: Call, origin: Origin) -> Result<(StatusCode, Json<Crea
     path = "/registrations/calendar_key",
     tag = REGISTRATIONS,
     security(("bearer" = [])),
+    request_body = Nothing,
     responses((status = 204, description = "There is none now."))
 )]
-async fn revoke_key(call: Call) -> Result<StatusCode, Problem> {
+async fn revoke_key(call: Call, _: NoMembers) -> Result<StatusCode, Problem> {
     let request = call.request(RevokeCalendarKeyRequest {});
     call.answer(call.registrations().revoke_calendar_key(request), &WORDING).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -12,10 +12,12 @@ use crate::{
     Gateway,
     answers::{AccountMessage, LoggedIn, Message},
     cookies::{Cookies, SESSION_PATH},
-    fields::Fields,
+    fields::{Fields, NoMembers},
+    idempotency::{self, IdempotencyKey},
     openapi::{
         ACCOUNTS,
-        bodies::{LoginByEmail, Register},
+        bodies::{LoginByEmail, Nothing, Register},
+        cookies::Device,
         refusals::{Conflict, Forbidden, Locked, Unauthorized},
     },
     problem::{Problem, Reason, Wording},
@@ -30,8 +32,11 @@ pub(super) fn routes() -> OpenApiRouter<Gateway> {
         .routes(routes!(logout))
 }
 
-const REGISTER: Wording =
-    Wording { missing: Some("Missing username, email, or password"), ..Wording::PLAIN };
+const REGISTER: Wording = Wording {
+    missing: Some("Missing username, email, or password"),
+    members: &[("request_id", idempotency::NAME)],
+    ..Wording::PLAIN
+};
 
 const LOGIN: Wording = Wording {
     missing: Some("Missing email or password"),
@@ -44,21 +49,25 @@ const LOGIN: Wording = Wording {
     post,
     path = "/auth/register_user",
     tag = ACCOUNTS,
+    params(IdempotencyKey),
     request_body = Register,
     responses(
         (status = 201, description = "The account is made.", body = AccountMessage),
         Conflict,
+        Locked,
     )
 )]
 async fn register_user(
     call: Call,
+    IdempotencyKey(request_id): IdempotencyKey,
     body: Fields,
 ) -> Result<(StatusCode, Json<AccountMessage>), Problem> {
     let request = body.read(&REGISTER, |body| RegisterRequest {
         username: body.required("username"),
         email: body.required("email"),
         password: body.required("password"),
-        name: String::new(),
+        request_id,
+        ..RegisterRequest::default()
     })?;
     let answer = call.answer(call.auth().register(call.request(request)), &REGISTER).await?;
     let (message, user) = ("User registered successfully", given(answer.user)?.into());
@@ -70,6 +79,7 @@ async fn register_user(
     post,
     path = "/auth/login",
     tag = ACCOUNTS,
+    params(Device),
     request_body = LoginByEmail,
     responses(
         (
@@ -108,12 +118,21 @@ async fn login(
     path = SESSION_PATH,
     tag = ACCOUNTS,
     security(("bearer" = []), ("session" = [])),
-    responses((status = 200, description = "The session is ended.", body = Message))
+    request_body = Nothing,
+    responses(
+        (
+            status = 200,
+            description = "The session is ended.",
+            body = Message,
+            headers(("Set-Cookie" = String, description = "Takes the session's cookie back.")),
+        ),
+    )
 )]
 async fn logout(
     call: Call,
     mut cookies: Cookies,
     headers: HeaderMap,
+    _: NoMembers,
 ) -> Result<(HeaderMap, Json<Message>), Problem> {
     let end = async |logout_token| {
         let request = LogoutRequest { logout_token, ..LogoutRequest::default() };

@@ -14,15 +14,18 @@ use crate::{
     answers::{AccountMessage, LoggedIn, Message, Tokens},
     bearer::Bearer,
     cookies::Cookies,
-    fields::{Fields, Members},
+    fields::{Fields, Members, NoMembers},
+    idempotency::{self, IdempotencyKey},
     ids::Id,
     openapi::{
         ACCOUNTS, USERS as USERS_TAG,
-        bodies::{LoginByEither, Refresh, RegisterByEither, UpdateUser},
+        bodies::{LoginByEither, Nothing, Refresh, RegisterByEither, UpdateUser},
+        cookies::Device,
         refusals::{Conflict, Forbidden, Locked, Unauthorized},
     },
     paging::Paging,
     problem::{Problem, Reason, Wording},
+    query::{FromQuery, Parameters, Query},
     resources::User,
     signing_in::{by_email_or_username, sign_in},
     upstream::{Call, given},
@@ -38,25 +41,35 @@ pub(super) fn routes() -> OpenApiRouter<Gateway> {
         .routes(routes!(get_user, update_user, delete_user))
 }
 
+const REGISTER: Wording =
+    Wording { members: &[("request_id", idempotency::NAME)], ..Wording::PLAIN };
+
 /// Makes an account.
 #[utoipa::path(
     post,
     path = "/api/auth/register",
     tag = ACCOUNTS,
+    params(IdempotencyKey),
     request_body = RegisterByEither,
     responses(
         (status = 201, description = "The account is made.", body = AccountMessage),
         Conflict,
+        Locked,
     )
 )]
-async fn register(call: Call, body: Fields) -> Result<(StatusCode, Json<AccountMessage>), Problem> {
-    let request = body.read(&Wording::PLAIN, |body| RegisterRequest {
+async fn register(
+    call: Call,
+    IdempotencyKey(request_id): IdempotencyKey,
+    body: Fields,
+) -> Result<(StatusCode, Json<AccountMessage>), Problem> {
+    let request = body.read(&REGISTER, |body| RegisterRequest {
         username: body.text("username"),
         email: body.text("email"),
         password: body.expected("password"),
         name: body.text("name"),
+        request_id,
     })?;
-    let answer = call.answer(call.auth().register(call.request(request)), &Wording::PLAIN).await?;
+    let answer = call.answer(call.auth().register(call.request(request)), &REGISTER).await?;
     let (message, user) = ("User registered successfully", given(answer.user)?.into());
     Ok((StatusCode::CREATED, Json(AccountMessage { message, user })))
 }
@@ -66,9 +79,20 @@ async fn register(call: Call, body: Fields) -> Result<(StatusCode, Json<AccountM
     post,
     path = "/api/auth/login",
     tag = ACCOUNTS,
+    params(Device),
     request_body = LoginByEither,
     responses(
-        (status = 200, description = "The tokens of a new session.", body = LoggedIn),
+        (
+            status = 200,
+            description = "The tokens of a new session.",
+            body = LoggedIn,
+            headers(
+                (
+                    "Set-Cookie" = String,
+                    description = "The device, by which it is told from strangers."
+                ),
+            ),
+        ),
         Unauthorized,
         Forbidden,
         Locked,
@@ -90,9 +114,10 @@ async fn login(
     path = "/api/auth/logout",
     tag = ACCOUNTS,
     security(("bearer" = [])),
+    request_body = Nothing,
     responses((status = 200, description = "The session is ended.", body = Message))
 )]
-async fn logout(call: Call) -> Result<Json<Message>, Problem> {
+async fn logout(call: Call, _: NoMembers) -> Result<Json<Message>, Problem> {
     let request = call.request(LogoutRequest::default());
     call.answer(call.auth().logout(request), &Wording::PLAIN).await?;
     Ok(Json(Message { message: "Logout successful" }))
@@ -103,6 +128,7 @@ async fn logout(call: Call) -> Result<Json<Message>, Problem> {
     post,
     path = "/api/auth/refresh",
     tag = ACCOUNTS,
+    security(("refresh" = []), ()),
     request_body = Refresh,
     responses(
         (status = 200, description = "The next tokens of the session.", body = Tokens),
@@ -129,13 +155,28 @@ const USERS: Wording = Wording {
     ..Wording::PLAIN
 };
 
+/// Which accounts a client asks for.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Search {
+    /// Only those whose username or e-mail begins with this, without regard to case.
+    #[param(required = false, max_length = 254)]
+    query: String,
+}
+
+impl FromQuery for Search {
+    fn read(parameters: &mut Parameters) -> Self {
+        Self { query: parameters.text("query") }
+    }
+}
+
 /// All accounts, or a page of them; for administrators.
 #[utoipa::path(
     get,
     path = "/api/users",
     tag = USERS_TAG,
     security(("bearer" = [])),
-    params(Paging),
+    params(Paging, Search),
     responses(
         (
             status = 200,
@@ -148,14 +189,17 @@ const USERS: Wording = Wording {
         Forbidden,
     )
 )]
-async fn list_users(call: Call, paging: Paging) -> Result<Response, Problem> {
-    let call = &call;
+async fn list_users(
+    call: Call,
+    Query((paging, Search { query })): Query<(Paging, Search)>,
+) -> Result<Response, Problem> {
+    let (call, query) = (&call, query.as_str());
     let fetch = |page_size, page_token| async move {
-        let request = ListUsersRequest { page_size, page_token, query: String::new() };
+        let request = ListUsersRequest { page_size, page_token, query: query.to_owned() };
         let page = call.answer(call.users().list_users(call.request(request)), &USERS).await?;
         Ok((page.users.into_iter().map(User::from).collect(), page.next_page_token))
     };
-    paging.answer("/api/users", fetch).await
+    paging.answer("/api/users", &[("query", query)], fetch).await
 }
 
 /// One's own account, or for administrators any.
@@ -237,9 +281,10 @@ fn changes(body: &mut Members, id: i64) -> UpdateUserRequest {
     tag = USERS_TAG,
     security(("bearer" = [])),
     params(Id),
+    request_body = Nothing,
     responses((status = 200, description = "It is deleted.", body = Message), Forbidden, Conflict)
 )]
-async fn delete_user(call: Call, Id(user_id): Id) -> Result<Json<Message>, Problem> {
+async fn delete_user(call: Call, Id(user_id): Id, _: NoMembers) -> Result<Json<Message>, Problem> {
     let request =
         DeleteUserRequest { user_id, as_administrator: true, ..DeleteUserRequest::default() };
     call.answer(call.users().delete_user(call.request(request)), &USERS).await?;

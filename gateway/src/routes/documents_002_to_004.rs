@@ -15,10 +15,15 @@ use crate::{
     Gateway,
     answers::Message,
     cookies::Cookies,
-    fields::Fields,
+    faults::worded,
+    fields::{Fields, NoMembers},
+    idempotency::{self, IdempotencyKey},
     openapi::{
         ACCOUNTS,
-        bodies::{LoginByEither, RegisterByEither, ResetPassword, UpdatePassword, UpdateProfile},
+        bodies::{
+            LoginByEither, Nothing, RegisterByEither, ResetPassword, UpdatePassword, UpdateProfile,
+        },
+        cookies::Device,
         refusals::{Forbidden, Locked, Unauthorized},
     },
     problem::{Problem, Reason, Wording},
@@ -28,8 +33,9 @@ use crate::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<Gateway> {
+    let register = OpenApiRouter::new().routes(routes!(register));
     OpenApiRouter::new()
-        .routes(routes!(register))
+        .merge(worded(register, "Registration failed"))
         .routes(routes!(login))
         .routes(routes!(reset_password))
         .routes(routes!(update_password))
@@ -42,7 +48,7 @@ const WORDING: Wording = Wording {
     malformed: &[("email", "Invalid email format")],
     reasons: &[Reason::says("INVALID_CREDENTIALS", "Invalid credentials")
         .error("Invalid username or password")],
-    members: &[("update_mask", "name")],
+    members: &[("update_mask", "name"), ("request_id", idempotency::NAME)],
 };
 
 const USER_EXISTS: &str = "User already exists";
@@ -53,7 +59,6 @@ const REGISTER: Wording = Wording {
             .status(StatusCode::BAD_REQUEST)
             .error(USER_EXISTS),
         Reason::says("EMAIL_TAKEN", USER_EXISTS).status(StatusCode::BAD_REQUEST),
-        Reason::says("INTERNAL", "Registration failed"),
     ],
     ..WORDING
 };
@@ -72,15 +77,21 @@ struct Registered {
     post,
     path = "/register",
     tag = ACCOUNTS,
+    params(IdempotencyKey),
     request_body = RegisterByEither,
-    responses((status = 201, description = "The account is made.", body = Registered))
+    responses((status = 201, description = "The account is made.", body = Registered), Locked)
 )]
-async fn register(call: Call, body: Fields) -> Result<(StatusCode, Json<Registered>), Problem> {
+async fn register(
+    call: Call,
+    IdempotencyKey(request_id): IdempotencyKey,
+    body: Fields,
+) -> Result<(StatusCode, Json<Registered>), Problem> {
     let request = body.read(&REGISTER, |body| RegisterRequest {
         username: body.text("username"),
         email: body.text("email"),
         password: body.expected("password"),
         name: body.text("name"),
+        request_id,
     })?;
     let answer = call.answer(call.auth().register(call.request(request)), &REGISTER).await?;
     let user = given(answer.user)?;
@@ -130,13 +141,20 @@ impl From<SignedIn> for LoggedIn {
     post,
     path = "/login",
     tag = ACCOUNTS,
+    params(Device),
     request_body = LoginByEither,
     responses(
         (
             status = 200,
             description = "The tokens of a new session.",
             body = LoggedIn,
-            headers(("Authorization" = String, description = "`Bearer` and the access token.")),
+            headers(
+                ("Authorization" = String, description = "`Bearer` and the access token."),
+                (
+                    "Set-Cookie" = String,
+                    description = "The device, by which it is told from strangers."
+                ),
+            ),
         ),
         Unauthorized,
         Forbidden,
@@ -163,6 +181,7 @@ async fn login(
     post,
     path = "/reset-password",
     tag = ACCOUNTS,
+    params(Device),
     request_body = ResetPassword,
     responses(
         (status = 200, description = "Whether or not there is such an account.", body = Message),
@@ -193,6 +212,12 @@ async fn reset_password(
             status = 200,
             description = "The password is replaced, and all sessions are ended.",
             body = Message,
+            headers(
+                (
+                    "Set-Cookie" = String,
+                    description = "The device, by which it is told from strangers."
+                ),
+            ),
         ),
     )
 )]
@@ -241,9 +266,10 @@ async fn update_profile(call: Call, body: Fields) -> Result<Json<Message>, Probl
     path = "/logout",
     tag = ACCOUNTS,
     security(("bearer" = [])),
+    request_body = Nothing,
     responses((status = 200, description = "The session is ended.", body = Message))
 )]
-async fn logout(call: Call) -> Result<Json<Message>, Problem> {
+async fn logout(call: Call, _: NoMembers) -> Result<Json<Message>, Problem> {
     let request = call.request(LogoutRequest::default());
     call.answer(call.auth().logout(request), &WORDING).await?;
     Ok(Json(Message { message: "Logout successful" }))

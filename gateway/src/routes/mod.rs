@@ -8,6 +8,7 @@ mod document_001;
 mod documents_002_to_004;
 mod health;
 mod keys;
+mod participants;
 mod programs;
 mod registrations;
 mod sessions;
@@ -34,7 +35,9 @@ pub(crate) fn router(gateway: &Gateway) -> Router {
 /// The description of every route.
 pub(crate) fn document() -> OpenApi {
     let routes = OpenApiRouter::with_openapi(openapi::empty()).merge(limited());
-    let mut document = routes.merge(health::routes()).into_openapi();
+    let mut document = routes.into_openapi();
+    openapi::describe_rate_limit(&mut document);
+    document.merge(health::routes().into_openapi());
     openapi::complete(&mut document);
     document
 }
@@ -48,6 +51,7 @@ fn limited() -> OpenApiRouter<Gateway> {
         .merge(account::routes())
         .merge(sessions::routes())
         .merge(programs::routes())
+        .merge(participants::routes())
         .merge(registrations::routes())
         .merge(calendars::routes())
         .merge(keys::routes())
@@ -75,21 +79,48 @@ mod tests {
         members.into_iter().filter_map(Value::as_str).collect()
     }
 
-    /// The `errors` of what the route answers.
-    async fn errors(method: &str, path: &str, body: Value) -> Vec<Value> {
+    /// What the route answers to a body that is called `content_type`.
+    async fn answer(method: &str, path: &str, content_type: &str, body: String) -> (u16, Value) {
         let (_, nowhere) = RpcChannel::in_process();
         let router = router(&Gateway::new(Config::new(nowhere.clone(), nowhere)));
         let request = Request::builder().method(method).uri(path.replace("{id}", "1"));
-        let mut request = request
-            .header("content-type", "application/json")
-            .body(Body::from(body.to_string()))
-            .expect("a request");
+        let mut request =
+            request.header("content-type", content_type).body(Body::from(body)).expect("a request");
         let client = ClientAddress::from(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
         request.extensions_mut().insert(client);
         let Ok(answer) = router.oneshot(request).await;
+        let status = answer.status().as_u16();
         let body = to_bytes(answer.into_body(), 100_000).await.expect("a body");
-        let problem: Value = serde_json::from_slice(&body).expect("JSON");
+        (status, serde_json::from_slice(&body).expect("JSON"))
+    }
+
+    /// The `errors` of what the route answers.
+    async fn errors(method: &str, path: &str, body: Value) -> Vec<Value> {
+        let (_, problem) = answer(method, path, "application/json", body.to_string()).await;
         problem["errors"].as_array().unwrap_or_else(|| panic!("{path}: {problem}")).clone()
+    }
+
+    #[tokio::test]
+    async fn whatever_writes_reads_a_body_and_refuses_a_bad_one() {
+        let mut document = document();
+        for (path, item) in &mut document.paths.paths {
+            for (method, operation) in openapi::operations(item) {
+                assert_eq!(operation.request_body.is_some(), method != "GET", "{method} {path}");
+                if operation.request_body.is_none() {
+                    continue;
+                }
+                let large = format!("{{\"x\": \"{}\"}}", "x".repeat(64 * 1024));
+                for (content_type, body, status) in [
+                    ("application/json", "{".to_owned(), 400),
+                    ("application/json", "[]".to_owned(), 400),
+                    ("application/json", large, 413),
+                    ("text/plain", "{}".to_owned(), 415),
+                ] {
+                    let (found, problem) = answer(method, path, content_type, body).await;
+                    assert_eq!(found, status, "{method} {path}: {problem}");
+                }
+            }
+        }
     }
 
     /// Gives every member in turn a type that none has. What is told about it, and about the
@@ -106,8 +137,8 @@ mod tests {
                 let Some(name) = schema["$ref"].as_str() else { continue };
                 let schema = described.pointer(name.trim_start_matches('#')).expect("a schema");
                 let object = schema.pointer("/allOf/0").unwrap_or(schema);
-                let members = object["properties"].as_object().expect("an object");
-                let members: Names = members.keys().map(String::as_str).collect();
+                let members = object["properties"].as_object().into_iter().flatten();
+                let members: Names = members.map(|(name, _)| name.as_str()).collect();
                 let required = names(object["required"].as_array().into_iter().flatten());
                 let sets = schema.pointer("/allOf/1/anyOf").and_then(Value::as_array);
                 let either =

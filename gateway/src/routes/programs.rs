@@ -1,22 +1,13 @@
 //! `/programs`: trainings that have a time, a place and seats.
 
-use axum::{
-    Json,
-    extract::FromRequestParts,
-    response::{IntoResponse, Response},
-};
-use http::{
-    HeaderMap, HeaderValue, StatusCode,
-    header::{LINK, VARY},
-    request::Parts,
-};
+use axum::Json;
+use http::{HeaderName, HeaderValue, StatusCode};
 use prost_types::FieldMask;
 use proto::training::v1::{
     self as training, CancelProgramRequest, CreateProgramRequest, GetProgramRequest,
-    ListParticipantsRequest, ListProgramsRequest, UpdateProgramRequest,
+    ListProgramsRequest, UpdateProgramRequest,
 };
 use serde::Serialize;
-use service_kit::rejection::Violation;
 use utoipa::{
     ToSchema,
     openapi::schema::{Object, ObjectBuilder, SchemaType, Type},
@@ -28,15 +19,16 @@ use crate::{
     fields::{Fields, Members},
     idempotency::{self, IdempotencyKey},
     ids::Id,
+    if_match::{IfMatch, entity_tag},
     openapi::{
         PROGRAMS,
         bodies::{CancelProgram, CreateProgram, UpdateProgram},
-        refusals::{Conflict, Forbidden},
+        refusals::{Conflict, Forbidden, PreconditionFailed},
     },
-    paging::{Paging, link_to_next},
-    problem::{Problem, Wording},
-    resources::{Participant, Program},
-    spreadsheet,
+    paging::Paging,
+    problem::{Problem, Reason, Wording},
+    query::{FromQuery, Parameters, Query},
+    resources::Program,
     upstream::{Call, given},
 };
 
@@ -45,7 +37,6 @@ pub(super) fn routes() -> OpenApiRouter<Gateway> {
         .routes(routes!(list, create))
         .routes(routes!(get_one, update))
         .routes(routes!(cancel))
-        .routes(routes!(participants))
 }
 
 const WORDING: Wording = Wording {
@@ -53,8 +44,24 @@ const WORDING: Wording = Wording {
     ..Wording::PLAIN
 };
 
+/// Where the client sent `If-Match`.
+const CONDITIONAL: Wording = Wording {
+    reasons: &[Reason::says("ETAG_MISMATCH", "The program was changed meanwhile")
+        .status(StatusCode::PRECONDITION_FAILED)],
+    ..WORDING
+};
+
+/// A program, and its `ETag`: that of what organisers set, so that a seat that is taken meanwhile
+/// stops no change.
+type Shown = ([(HeaderName, HeaderValue); 1], Json<Program>);
+
+fn shown(program: Option<training::Program>) -> Result<Shown, Problem> {
+    let program = given(program)?;
+    Ok((entity_tag(&program.etag)?, Json(program.into())))
+}
+
 /// Which programs a client asks for; empty parameters count as absent.
-#[derive(Debug, Default, PartialEq, utoipa::IntoParams)]
+#[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filter {
     /// Only those of exactly this sport.
@@ -68,23 +75,13 @@ struct Filter {
     open_only: bool,
 }
 
-impl Filter {
-    fn parse(query: &str) -> Result<Self, Violation> {
-        let mut filter = Self::default();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            match (name.as_ref(), value.as_ref()) {
-                ("sport", _) => filter.sport = value.into_owned(),
-                ("training_level", _) => filter.training_level = value.into_owned(),
-                ("open_only", "true") => filter.open_only = true,
-                ("open_only", "false" | "") => filter.open_only = false,
-                ("open_only", _) => {
-                    let description = "open_only must be true or false";
-                    return Err(Violation::new("open_only", "INVALID_TYPE", description));
-                }
-                _ => {}
-            }
+impl FromQuery for Filter {
+    fn read(parameters: &mut Parameters) -> Self {
+        Self {
+            sport: parameters.text("sport"),
+            training_level: parameters.text("training_level"),
+            open_only: parameters.flag("open_only"),
         }
-        Ok(filter)
     }
 }
 
@@ -92,15 +89,6 @@ impl Filter {
 fn described_open_only() -> Object {
     let types = SchemaType::Array(vec![Type::Boolean, Type::String]);
     ObjectBuilder::new().schema_type(types).max_length(Some(0)).build()
-}
-
-impl FromRequestParts<Gateway> for Filter {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Gateway) -> Result<Self, Problem> {
-        Self::parse(parts.uri.query().unwrap_or_default())
-            .map_err(|violation| WORDING.bad_input(vec![violation]))
-    }
 }
 
 /// One page of programs.
@@ -120,7 +108,10 @@ struct Listed {
     params(Paging, Filter),
     responses((status = 200, description = "The programs.", body = Listed))
 )]
-async fn list(call: Call, paging: Paging, filter: Filter) -> Result<Json<Listed>, Problem> {
+async fn list(
+    call: Call,
+    Query((paging, filter)): Query<(Paging, Filter)>,
+) -> Result<Json<Listed>, Problem> {
     let Filter { sport, training_level, open_only } = filter;
     let request = ListProgramsRequest {
         page_size: paging.page_size.unwrap_or(0),
@@ -141,12 +132,24 @@ async fn list(call: Call, paging: Paging, filter: Filter) -> Result<Json<Listed>
     path = "/programs/{id}",
     tag = PROGRAMS,
     params(Id),
-    responses((status = 200, description = "The program.", body = Program))
+    responses(
+        (
+            status = 200,
+            description = "The program.",
+            body = Program,
+            headers(
+                (
+                    "ETag" = String,
+                    description = "For `If-Match`; it does not stand for the seats."
+                ),
+            ),
+        ),
+    )
 )]
-async fn get_one(call: Call, Id(program_id): Id) -> Result<Json<Program>, Problem> {
+async fn get_one(call: Call, Id(program_id): Id) -> Result<Shown, Problem> {
     let request = call.request(GetProgramRequest { program_id });
     let answer = call.answer(call.programs().get_program(request), &WORDING).await?;
-    Ok(Json(given(answer.program)?.into()))
+    shown(answer.program)
 }
 
 /// Announces a training; for coaches and administrators.
@@ -157,13 +160,26 @@ async fn get_one(call: Call, Id(program_id): Id) -> Result<Json<Program>, Proble
     security(("bearer" = [])),
     params(IdempotencyKey),
     request_body = CreateProgram,
-    responses((status = 201, description = "The program.", body = Program), Forbidden)
+    responses(
+        (
+            status = 201,
+            description = "The program.",
+            body = Program,
+            headers(
+                (
+                    "ETag" = String,
+                    description = "For `If-Match`; it does not stand for the seats."
+                ),
+            ),
+        ),
+        Forbidden,
+    )
 )]
 async fn create(
     call: Call,
     IdempotencyKey(request_id): IdempotencyKey,
     body: Fields,
-) -> Result<(StatusCode, Json<Program>), Problem> {
+) -> Result<(StatusCode, Shown), Problem> {
     let request = body.read(&WORDING, |body| CreateProgramRequest {
         program: Some(training::Program {
             title: body.expected("title"),
@@ -184,7 +200,7 @@ async fn create(
     })?;
     let request = call.request(request);
     let answer = call.answer(call.programs().create_program(request), &WORDING).await?;
-    Ok((StatusCode::CREATED, Json(given(answer.program)?.into())))
+    Ok((StatusCode::CREATED, shown(answer.program)?))
 }
 
 /// Changes what the body has; for coaches and administrators. Seats that a larger `capacity` adds
@@ -194,24 +210,47 @@ async fn create(
     path = "/programs/{id}",
     tag = PROGRAMS,
     security(("bearer" = [])),
-    params(Id),
+    params(Id, IfMatch),
     request_body = UpdateProgram,
     responses(
-        (status = 200, description = "The program as it is now.", body = Program),
+        (
+            status = 200,
+            description = "The program as it is now.",
+            body = Program,
+            headers(
+                (
+                    "ETag" = String,
+                    description = "For `If-Match`; it does not stand for the seats."
+                ),
+            ),
+        ),
         Forbidden,
         Conflict,
+        PreconditionFailed,
     )
 )]
-async fn update(call: Call, Id(id): Id, body: Fields) -> Result<Json<Program>, Problem> {
-    let request = call.request(body.read(&WORDING, |body| changes(body, id))?);
-    let answer = call.answer(call.programs().update_program(request), &WORDING).await?;
-    Ok(Json(given(answer.program)?.into()))
+async fn update(call: Call, Id(id): Id, if_match: IfMatch, body: Fields) -> Result<Shown, Problem> {
+    let wording = wording(&if_match);
+    let request = call.request(body.read(wording, |body| changes(body, id, if_match))?);
+    let answer = call.answer(call.programs().update_program(request), wording).await?;
+    shown(answer.program)
+}
+
+/// In the body, what has changed meanwhile is a conflict; in the header, a condition that fails.
+fn wording(IfMatch(tag): &IfMatch) -> &'static Wording {
+    if tag.is_empty() { &WORDING } else { &CONDITIONAL }
+}
+
+/// The `etag` that the program must still have, if any.
+fn etag(body: &mut Members, IfMatch(tag): IfMatch) -> String {
+    let member = body.text("etag");
+    if tag.is_empty() { member } else { tag }
 }
 
 /// What is absent stays as it is; what is null goes, where it may.
-fn changes(body: &mut Members, id: i64) -> UpdateProgramRequest {
-    let mut program =
-        training::Program { id, etag: body.text("etag"), ..training::Program::default() };
+fn changes(body: &mut Members, id: i64, if_match: IfMatch) -> UpdateProgramRequest {
+    let etag = etag(body, if_match);
+    let mut program = training::Program { id, etag, ..training::Program::default() };
     let mut paths = Vec::new();
     for (name, field) in [
         ("title", &mut program.title),
@@ -253,101 +292,34 @@ fn changes(body: &mut Members, id: i64) -> UpdateProgramRequest {
     path = "/programs/{id}/cancel",
     tag = PROGRAMS,
     security(("bearer" = [])),
-    params(Id),
+    params(Id, IfMatch),
     request_body = CancelProgram,
-    responses(
-        (status = 200, description = "The program as it is now.", body = Program),
-        Forbidden,
-        Conflict,
-    )
-)]
-async fn cancel(call: Call, Id(program_id): Id, body: Fields) -> Result<Json<Program>, Problem> {
-    let etag = body.read(&WORDING, |body| body.text("etag"))?;
-    let request = call.request(CancelProgramRequest { program_id, etag });
-    let answer = call.answer(call.programs().cancel_program(request), &WORDING).await?;
-    Ok(Json(given(answer.program)?.into()))
-}
-
-/// One page of participants.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ParticipantPage)]
-struct Roster {
-    participants: Vec<Participant>,
-    /// The `page_token` of the next page; empty on the last one.
-    next_page_token: String,
-}
-
-/// A page of who has a seat or waits for one, in the order of registration; for coaches and
-/// administrators.
-#[utoipa::path(
-    get,
-    path = "/programs/{id}/participants",
-    tag = PROGRAMS,
-    security(("bearer" = [])),
-    params(Id, Paging),
     responses(
         (
             status = 200,
-            description = "The participants; as CSV, no cell can start a formula.",
-            content((Roster = "application/json"), (String = "text/csv")),
+            description = "The program as it is now.",
+            body = Program,
             headers(
                 (
-                    "Link" = Option<String>,
-                    description = "Of CSV: the next page (`rel=next`, RFC 8288)."
+                    "ETag" = String,
+                    description = "For `If-Match`; it does not stand for the seats."
                 ),
             ),
         ),
         Forbidden,
+        Conflict,
+        PreconditionFailed,
     )
 )]
-async fn participants(
+async fn cancel(
     call: Call,
     Id(program_id): Id,
-    paging: Paging,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let page_size = paging.page_size;
-    let request = call.request(ListParticipantsRequest {
-        program_id,
-        page_size: paging.page_size.unwrap_or(0),
-        page_token: paging.page_token,
-        ..ListParticipantsRequest::default()
-    });
-    let answer = call.answer(call.programs().list_participants(request), &WORDING).await?;
-    let participants = answer.participants.into_iter().map(Participant::new);
-    let participants = participants.collect::<Result<Vec<_>, _>>()?;
-    let next_page_token = answer.next_page_token;
-    let vary = [(VARY, HeaderValue::from_static("accept"))];
-    if !spreadsheet::is_wanted(&headers) {
-        let roster = Json(Roster { participants, next_page_token });
-        return Ok((vary, roster).into_response());
-    }
-    let table = spreadsheet::csv(&participants)?;
-    if next_page_token.is_empty() {
-        return Ok((vary, table).into_response());
-    }
-    let path = format!("/programs/{program_id}/participants");
-    let link = [(LINK, link_to_next(&path, page_size, &next_page_token))];
-    Ok((vary, link, table).into_response())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_filter_reads_what_the_query_has() {
-        let expected = Filter {
-            sport: "ice hockey".to_owned(),
-            training_level: "beginner".to_owned(),
-            open_only: true,
-        };
-        let query = "sport=ice+hockey&training_level=beginner&open_only=true&x=1";
-        assert_eq!(Filter::parse(query), Ok(expected));
-        assert_eq!(Filter::parse("sport=&open_only="), Ok(Filter::default()));
-        for bad in ["1", "TRUE", "yes"] {
-            let violation = Filter::parse(&format!("open_only={bad}")).expect_err(bad);
-            assert_eq!((&*violation.field, &*violation.reason), ("open_only", "INVALID_TYPE"));
-        }
-    }
+    if_match: IfMatch,
+    body: Fields,
+) -> Result<Shown, Problem> {
+    let wording = wording(&if_match);
+    let etag = body.read(wording, |body| etag(body, if_match))?;
+    let request = call.request(CancelProgramRequest { program_id, etag });
+    let answer = call.answer(call.programs().cancel_program(request), wording).await?;
+    shown(answer.program)
 }

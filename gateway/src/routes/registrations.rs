@@ -12,16 +12,17 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Gateway,
-    fields::{Fields, Members},
+    fields::{Fields, Members, NoMembers},
     idempotency::{self, IdempotencyKey},
     ids::Id,
     openapi::{
         REGISTRATIONS,
-        bodies::CreateRegistration,
+        bodies::{CreateRegistration, Nothing},
         refusals::{Conflict, NotFound},
     },
     paging::Paging,
     problem::{Problem, Wording},
+    query::Query,
     resources::Registration,
     upstream::{Call, given},
 };
@@ -99,7 +100,7 @@ async fn create(
         ),
     )
 )]
-async fn list(call: Call, paging: Paging) -> Result<Response, Problem> {
+async fn list(call: Call, Query(paging): Query<Paging>) -> Result<Response, Problem> {
     let call = &call;
     let fetch = |page_size, page_token| async move {
         let request = ListRegistrationsRequest { page_size, page_token, user_id: 0 };
@@ -109,7 +110,7 @@ async fn list(call: Call, paging: Paging) -> Result<Response, Problem> {
         let registrations = page.registrations.into_iter().map(Registration::from).collect();
         Ok((registrations, page.next_page_token))
     };
-    paging.answer("/registrations", fetch).await
+    paging.answer("/registrations", &[], fetch).await
 }
 
 /// One of one's own registrations.
@@ -136,9 +137,14 @@ async fn get_one(call: Call, Id(registration_id): Id) -> Result<Json<Registratio
     tag = REGISTRATIONS,
     security(("bearer" = [])),
     params(Id),
+    request_body = Nothing,
     responses((status = 200, description = "The registration as it is now.", body = Registration))
 )]
-async fn cancel(call: Call, Id(registration_id): Id) -> Result<Json<Registration>, Problem> {
+async fn cancel(
+    call: Call,
+    Id(registration_id): Id,
+    _: NoMembers,
+) -> Result<Json<Registration>, Problem> {
     let mut training = call.registrations();
     let request = call.request(CancelRegistrationRequest { registration_id });
     let answer = call.answer(training.cancel_registration(request), &Wording::PLAIN).await?;

@@ -9,7 +9,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Gateway,
-    openapi::{ACCOUNTS, refusals::BadRequest},
+    fields::NoMembers,
+    openapi::{ACCOUNTS, bodies::Nothing, refusals::BadRequest},
     problem::{Problem, Wording},
     resources::Session,
     upstream::Call,
@@ -40,9 +41,14 @@ async fn list(call: Call) -> Result<Json<Vec<Session>>, Problem> {
     tag = ACCOUNTS,
     security(("bearer" = [])),
     params(("id" = String, Path, description = "A `session_id`.")),
+    request_body = Nothing,
     responses((status = 204, description = "It is ended."), BadRequest)
 )]
-async fn revoke(call: Call, Path(session_id): Path<String>) -> Result<StatusCode, Problem> {
+async fn revoke(
+    call: Call,
+    Path(session_id): Path<String>,
+    _: NoMembers,
+) -> Result<StatusCode, Problem> {
     let request = call.request(RevokeSessionRequest { session_id });
     call.answer(call.users().revoke_session(request), &Wording::PLAIN).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -61,9 +67,10 @@ struct LoggedOutEverywhere {
     path = "/auth/logout_all",
     tag = ACCOUNTS,
     security(("bearer" = [])),
+    request_body = Nothing,
     responses((status = 200, description = "They are ended.", body = LoggedOutEverywhere))
 )]
-async fn logout_all(call: Call) -> Result<Json<LoggedOutEverywhere>, Problem> {
+async fn logout_all(call: Call, _: NoMembers) -> Result<Json<LoggedOutEverywhere>, Problem> {
     let request = call.request(LogoutAllRequest {});
     let answer = call.answer(call.auth().logout_all(request), &Wording::PLAIN).await?;
     let (message, sessions_ended) = ("Logout successful", answer.sessions_ended);

@@ -48,7 +48,8 @@ async fn a_preflight_of_a_listed_origin_is_told_what_it_may_do() {
         let methods = words(&answer.headers, "access-control-allow-methods");
         assert_eq!(methods, ["get", "head", "post", "put", "patch", "delete"]);
         let headers = words(&answer.headers, "access-control-allow-headers");
-        let expected = ["authorization", "content-type", "idempotency-key", "x-request-id"];
+        let expected =
+            ["authorization", "content-type", "idempotency-key", "if-match", "x-request-id"];
         assert_eq!(headers, expected);
         answer.assert_headers();
     }
@@ -77,6 +78,7 @@ async fn errors_can_be_read_by_a_page_too() {
         let exposed = words(&answer.headers, "access-control-expose-headers");
         for name in [
             "authorization",
+            "etag",
             "link",
             "ratelimit",
             "ratelimit-policy",

@@ -31,6 +31,48 @@ async fn every_route_tells_of_its_refusals() {
 }
 
 #[tokio::test]
+async fn whatever_reads_or_sets_a_cookie_says_so() {
+    let document = start_alone().await.get("/openapi.json").await.json;
+    let (mut readers, mut setters) = (Vec::new(), Vec::new());
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for operation in item.as_object().expect("methods").values() {
+            let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+            if parameters.any(|it| it["in"] == "cookie" && it["name"] == "device") {
+                readers.push(path.as_str());
+            }
+            if operation["responses"]["200"]["headers"]["Set-Cookie"].is_object() {
+                setters.push(path.as_str());
+            }
+        }
+    }
+    assert_eq!(readers, ["/api/auth/login", "/auth/login", "/login", "/reset-password"]);
+    let others = ["/auth/change_password", "/auth/login", "/auth/logout"];
+    let expected = [&["/api/auth/login"][..], &others, &["/login", "/update-password"]].concat();
+    assert_eq!(setters, expected);
+    let refresh = &document["paths"]["/api/auth/refresh"]["post"]["security"];
+    assert_eq!(*refresh, serde_json::json!([{ "refresh": [] }, {}]));
+}
+
+#[tokio::test]
+async fn answers_tell_how_a_client_stands_but_for_those_of_health() {
+    let document = start_alone().await.get("/openapi.json").await.json;
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for operation in item.as_object().expect("methods").values() {
+            let answers = operation["responses"].as_object().expect("answers").values();
+            for answer in answers.filter(|answer| answer["$ref"].is_null()) {
+                let is_limited = !["/healthz", "/readyz"].contains(&path.as_str());
+                for name in ["RateLimit", "RateLimit-Policy"] {
+                    assert_eq!(answer["headers"][name].is_object(), is_limited, "{path} {name}");
+                }
+            }
+        }
+    }
+    for (name, refusal) in document["components"]["responses"].as_object().expect("refusals") {
+        assert!(refusal["headers"]["RateLimit"].is_object(), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_without_a_required_member_may_be_absent() {
     let document = start_alone().await.get("/openapi.json").await.json;
     let required = |path: &str| document["paths"][path]["post"]["requestBody"]["required"].clone();

@@ -67,7 +67,7 @@ async fn registering_makes_an_account() {
             username: "ann".to_owned(),
             email: "ann@example.com".to_owned(),
             password: "pass word".to_owned(),
-            name: String::new(),
+            ..RegisterRequest::default()
         }
     );
 }

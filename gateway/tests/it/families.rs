@@ -3,7 +3,9 @@
 use gateway::Config;
 use http::{Method, StatusCode};
 use http_body_util::Full;
-use proto::auth::v1::{LoginResponse, LogoutRequest, LogoutResponse, Tokens, User};
+use proto::auth::v1::{
+    LoginResponse, LogoutRequest, LogoutResponse, RegisterResponse, Tokens, User,
+};
 use service_kit::rejection::Rejection;
 use tonic::{Code, Status};
 
@@ -14,15 +16,19 @@ use crate::{
 
 #[tokio::test]
 async fn a_fault_of_ours_is_worded_by_the_family() {
-    let auth = Scripted::refusing(Status::internal("relation \"users\" does not exist")).await;
-    let gateway = start_gateway(auth.channel, nowhere().await).await;
+    let fault = Status::internal("relation \"users\" does not exist");
     let body = r#"{"username": "ann", "password": "pass word"}"#;
-    for (path, text) in
-        [("/register", "Registration failed"), ("/api/auth/register", "Internal server error")]
+    for auth in
+        [Scripted::refusing(fault).await, Scripted::saying(RegisterResponse { user: None }).await]
     {
-        let answer = gateway.post(path, body).await;
-        answer.assert_problem(500, "INTERNAL");
-        assert_eq!(answer.json["message"], text);
+        let gateway = start_gateway(auth.channel, nowhere().await).await;
+        for (path, text) in
+            [("/register", "Registration failed"), ("/api/auth/register", "Internal server error")]
+        {
+            let answer = gateway.post(path, body).await;
+            answer.assert_problem(500, "INTERNAL");
+            assert_eq!(answer.json["message"], text);
+        }
     }
 }
 

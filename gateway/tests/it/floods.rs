@@ -18,19 +18,48 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What the HTTP library answers before there is a request: a status, and nothing of ours.
 #[tokio::test]
-async fn a_head_beyond_what_the_library_holds_is_refused_and_the_connection_closed() {
+async fn a_head_that_the_library_cannot_take_gets_a_bare_status_and_the_connection_closed() {
     let gateway = start_alone().await;
-    let many = "x: y\r\n".repeat(101);
-    let large = format!("x: {}\r\n", "y".repeat(80_000));
-    for headers in [many, large] {
-        let head = format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{headers}\r\n");
+    let get = |headers: &str| format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{headers}\r\n");
+    for (status, head) in [
+        (431, get(&"x: y\r\n".repeat(100))),
+        (431, get(&format!("x: {}\r\n", "y".repeat(80_000)))),
+        (431, format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "x".repeat(70_000))),
+        (400, "nonsense\r\n\r\n".to_owned()),
+        (400, "GET /healthz HTTP/3.0\r\nhost: x\r\n\r\n".to_owned()),
+        (400, "GET /health\x01 HTTP/1.1\r\nhost: x\r\n\r\n".to_owned()),
+        (400, get("no colon\r\n")),
+        (400, get("x y: z\r\n")),
+        (400, get("content-length: -1\r\n")),
+        (400, get("content-length: 1\r\ncontent-length: 2\r\n")),
+        (400, get("transfer-encoding: gzip\r\n")),
+    ] {
         let answer = exchange(&gateway, &head).await;
-        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+        let about = head.get(..80).unwrap_or(&head);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{about:?}: {answer}");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{about:?}: {answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "a body: {answer}");
+        assert!(!answer.contains("x-request-id"), "{about:?}: {answer}");
     }
-    let target = "x".repeat(70_000);
-    let answer = exchange(&gateway, &format!("GET /{target} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
-    assert!(["HTTP/1.1 414 ", "HTTP/1.1 431 "].iter().any(|line| answer.starts_with(line)));
+    assert_eq!(gateway.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn headers_that_the_library_cannot_take_over_http_2_get_a_bare_status() {
+    let gateway = start_alone().await;
+    let stream = TcpStream::connect(gateway.address).await.expect("a connection");
+    let (sender, connection) = client::handshake(stream).await.expect("a handshake");
+    let connection = tokio::spawn(connection);
+    let mut sender = sender.ready().await.expect("a connection");
+    let request = Request::get("http://gateway/healthz").header("x", "y".repeat(80_000));
+    let (answer, _) =
+        sender.send_request(request.body(()).expect("a request"), true).expect("sent");
+    let mut answer = answer.await.expect("an answer");
+    assert_eq!((answer.status().as_u16(), answer.headers().len()), (431, 0));
+    assert!(answer.body_mut().data().await.is_none(), "a body");
+    connection.abort();
     assert_eq!(gateway.get("/healthz").await.status, 200);
 }
 

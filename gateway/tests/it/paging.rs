@@ -1,9 +1,12 @@
-//! `GET /registrations`: all of them, or page by page.
+//! Lists: all there is, or page by page.
 
 use http::{Method, header::LINK};
 use http_body_util::Full;
 use prost::Message;
-use proto::training::v1::{ListRegistrationsRequest, ListRegistrationsResponse, Registration};
+use proto::{
+    auth::v1::{ListUsersRequest, ListUsersResponse},
+    training::v1::{ListRegistrationsRequest, ListRegistrationsResponse, Registration},
+};
 
 use crate::{
     harness::{TestGateway, nowhere, start_gateway},
@@ -80,6 +83,18 @@ async fn with_paging_one_page_comes_with_a_link_to_the_next() {
     assert_eq!(ids(&answer.json), [2]);
     assert_eq!(answer.headers.get(LINK), None);
     assert_eq!(asked(&training), [(1, String::new()), (1, "page+2".to_owned())]);
+}
+
+#[tokio::test]
+async fn accounts_are_searched_for_on_the_next_page_too() {
+    let page = ListUsersResponse { users: Vec::new(), next_page_token: "t".to_owned() };
+    let auth = Scripted::saying(page).await;
+    let gateway = start_gateway(auth.channel.clone(), nowhere().await).await;
+    let answer = gateway.get("/api/users?query=J%C3%B6&page_size=1").await;
+    let next = "</api/users?query=J%C3%B6&page_size=1&page_token=t>; rel=\"next\"";
+    assert_eq!(answer.headers[LINK], next);
+    let asked: ListUsersRequest = auth.only_call().message();
+    assert_eq!((asked.query.as_str(), asked.page_size), ("J\u{f6}", 1));
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use prost::Message;
 use proto::training::v1::{
-    ListParticipantsRequest, ListParticipantsResponse, Participant, Registration,
+    Attendance, ListParticipantsRequest, ListParticipantsResponse, Participant, Registration,
+    RegistrationCounts, RegistrationStatus,
 };
 
 use crate::{
@@ -18,24 +19,31 @@ async fn a_table_of_participants_starts_no_formula_and_links_to_its_next_page() 
             username: "ann".to_owned(),
             email: "+ann@example.com".to_owned(),
             name: "=1+1".to_owned(),
-            ..Participant::default()
+            attendance: Attendance::Present.into(),
         };
         let (participants, next_page_token) = (vec![participant], "a+b".to_owned());
-        let page = ListParticipantsResponse { participants, next_page_token, ..Default::default() };
+        let counts = Some(RegistrationCounts { confirmed: 1, waitlisted: 2, cancelled: 3 });
+        let page = ListParticipantsResponse { participants, next_page_token, counts };
         Ok(page.encode_to_vec())
     })
     .await;
     let gateway = start_gateway(nowhere().await, training.channel.clone()).await;
-    let path = "/programs/5/participants?page_size=1";
+    let path = "/programs/5/participants?page_size=1&status=confirmed";
     let (answer, table) = gateway.get_text(path, &[("accept", "text/csv")]).await;
     assert_eq!(answer.headers["content-type"], "text/csv; charset=utf-8; header=present");
-    let link = "</programs/5/participants?page_size=1&page_token=a%2Bb>; rel=\"next\"";
+    let link =
+        "</programs/5/participants?status=confirmed&page_size=1&page_token=a%2Bb>; rel=\"next\"";
     assert_eq!(answer.headers["link"], link);
     let row = table.lines().nth(1).expect("a row");
-    assert_eq!(row, "3,7,ann,'=1+1,'+ann@example.com,unknown,,");
+    assert_eq!(row, "3,7,ann,'=1+1,'+ann@example.com,unknown,,,present");
     let asked: ListParticipantsRequest = training.calls()[0].message();
     assert_eq!((asked.program_id, asked.page_size), (5, 1));
+    assert_eq!(asked.status(), RegistrationStatus::Confirmed);
 
     let json = gateway.get(path).await.json;
     assert_eq!(json["participants"][0]["name"], "=1+1", "JSON has what there is");
+    let counts = serde_json::json!({ "confirmed": 1, "waitlisted": 2, "cancelled": 3 });
+    assert_eq!(json["counts"], counts);
+    let refused = gateway.get("/programs/5/participants?page_size=x&status=gone").await;
+    assert_eq!(refused.errors(), [["page_size", "INVALID_TYPE"], ["status", "INVALID_VALUE"]]);
 }

@@ -13,6 +13,36 @@ use crate::{
 const UNSIGNED: &str = r#"{"msg": "Missing Authorization Header"}"#;
 
 #[tokio::test]
+async fn an_idempotency_key_makes_one_account_of_a_registration_that_is_sent_again() {
+    let home = Home::new();
+    let pavilion = home.start(&[]).await;
+    let ann = r#"{"username": "ann", "email": "ann@example.com", "password": "securepassword123"}"#;
+    let bob = r#"{"username": "bob", "password": "securepassword123"}"#;
+    let eve = r#"{"email": "eve@example.com", "password": "securepassword123"}"#;
+    let other =
+        r#"{"username": "ann", "email": "ann@example.com", "password": "another password"}"#;
+    let reused = r#"{"message": "Idempotency-Key was used for another request",
+        "errors": [{"field": "Idempotency-Key", "code": "REUSED"}]}"#;
+    let bad = r#"{"errors": [{"field": "Idempotency-Key", "code": "TOO_LONG"}]}"#;
+    let long = format!("POST /register\nidempotency-key: {}", "x".repeat(65)).leak();
+    #[rustfmt::skip]
+    let table: &[Row] = &[
+        ("POST /auth/register_user\nidempotency-key: a", ann, 201, r#"{"user": {"id": 1}}"#),
+        ("POST /auth/register_user\nidempotency-key: a", ann, 201, r#"{"user": {"id": 1}}"#),
+        ("POST /auth/register_user\nidempotency-key: a", other, 400, reused),
+        ("POST /auth/register_user", ann, 409, r#"{"code": "USERNAME_TAKEN"}"#),
+        ("POST /api/auth/register\nidempotency-key: b", bob, 201, r#"{"user": {"id": 2}}"#),
+        ("POST /api/auth/register\nidempotency-key: b", bob, 201, r#"{"user": {"id": 2}}"#),
+        ("POST /api/auth/register\nidempotency-key: b", eve, 400, reused),
+        ("POST /register\nidempotency-key: c", eve, 201, r#"{"user_id": 3}"#),
+        ("POST /register\nidempotency-key: c", eve, 201, r#"{"user_id": 3}"#),
+        ("POST /register\nidempotency-key: c", bob, 400, reused),
+        (long, eve, 400, bad),
+    ];
+    check(&pavilion.http(), None, table).await;
+}
+
+#[tokio::test]
 async fn sessions_are_listed_and_ended() {
     let home = Home::new();
     let pavilion = home.start(&[]).await;

@@ -5,10 +5,14 @@ use serde_json::{Value, json};
 
 use crate::http_client::{Answer, Http};
 
-/// A request as `METHOD /path`, its body (empty for none), the status of the answer, and the
-/// members that its body must have, verbatim as the documents have them; `"*"` stands for any
-/// text, number or object that is not empty.
+/// A request as `METHOD /path` and its headers, if any, a line each, its body (empty for none), the
+/// status of the answer, and the members that its body must have, verbatim as the documents have
+/// them; `"*"` stands for any text, number or object that is not empty, [`DATE`] for any time of
+/// that form.
 pub(crate) type Row = (&'static str, &'static str, u16, &'static str);
+
+/// `registration_date`.
+pub(crate) const DATE: &str = "YYYY-MM-DDTHH:MM:SS.ffffff";
 
 /// Sends each request in turn, in the name of whoever has the token, and checks the answers.
 pub(crate) async fn check(http: &Http, token: Option<&str>, table: &[Row]) {
@@ -20,12 +24,17 @@ pub(crate) async fn check(http: &Http, token: Option<&str>, table: &[Row]) {
 /// Sends one request and checks the answer.
 pub(crate) async fn send(http: &Http, token: Option<&str>, row: Row) -> Answer {
     let (request, body, status, expected) = row;
-    let (method, path) = request.split_once(' ').expect("a method and a path");
+    let mut lines = request.lines();
+    let first = lines.next().and_then(|line| line.split_once(' '));
+    let (method, path) = first.expect("a method and a path");
     let method: Method = method.parse().expect("a method");
-    let request = match token {
+    let mut request = match token {
         Some(token) => http.signed(method, path, token),
         None => http.request(method, path),
     };
+    for (name, value) in lines.map(|line| line.split_once(": ").expect("a header")) {
+        request = request.header(name, value);
+    }
     let answer = http.send(request, (!body.is_empty()).then(|| parse(body))).await;
     assert_eq!(answer.status, status, "{row:?}: {answer:?}");
     assert!(has(&answer.json, &parse(expected)), "{row:?}: {answer:?}");
@@ -60,7 +69,16 @@ fn has(found: &Value, expected: &Value) -> bool {
         (Value::Array(found), Value::Array(expected)) => {
             found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| has(a, b))
         }
+        (Value::String(found), Value::String(form)) if form == DATE => is_date(found),
         (found, any) if any == "*" => ![json!(null), json!(""), json!({})].contains(found),
         _ => found == expected,
     }
+}
+
+fn is_date(text: &str) -> bool {
+    let matches = |(found, form): (char, char)| match form {
+        '-' | 'T' | ':' | '.' => found == form,
+        _ => found.is_ascii_digit(),
+    };
+    text.len() == DATE.len() && text.chars().zip(DATE.chars()).all(matches)
 }

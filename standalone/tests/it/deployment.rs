@@ -1,11 +1,18 @@
 //! The three parts on ports of their own, connected by nothing but TCP.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use auth_client::TokenRules;
 use clap::Parser;
 use service_kit::{
-    Shutdown, StartError,
+    Clock, Shutdown, StartError,
     channel::RpcChannel,
     settings::{Common, Mailing, ServiceTokens},
     testing::TestDatabase,
@@ -104,12 +111,24 @@ impl Part {
     }
 }
 
+/// How many seconds the services are ahead of the system's time.
+#[derive(Clone, Default)]
+struct Ahead(Arc<AtomicU64>);
+
+impl Ahead {
+    fn clock(&self) -> Clock {
+        let (ahead, system) = (self.0.clone(), Clock::system());
+        Clock::from_fn(move || system.now() + Duration::from_secs(ahead.load(Ordering::SeqCst)))
+    }
+}
+
 /// A gateway, an auth-service and a training-service, each service with a database of its own.
 pub(crate) struct Deployment {
     auth_database: TestDatabase,
     service_token: Option<&'static str>,
     auth_port: Port,
     gateway_port: Port,
+    ahead: Ahead,
     auth: Option<Part>,
     _training: Part,
     _gateway: Part,
@@ -137,7 +156,10 @@ impl Deployment {
             auth,
             &common,
         );
-        let (config, listener) = (config.expect("good settings"), training_port.listen());
+        let ahead = Ahead::default();
+        let config =
+            training_service::Config { clock: ahead.clock(), ..config.expect("good settings") };
+        let listener = training_port.listen();
         let training = Part::start(|shutdown| training_service::serve(config, listener, shutdown));
 
         let config = gateway::Config::new(auth_port.channel(), training_port.channel());
@@ -149,6 +171,7 @@ impl Deployment {
             service_token,
             auth_port,
             gateway_port,
+            ahead,
             auth: None,
             _training: training,
             _gateway: gateway,
@@ -164,9 +187,16 @@ impl Deployment {
         let Settings { auth, token_rules, service_tokens, mailing, common, .. } =
             Settings::read(&self.auth_database, self.service_token);
         let config = auth_service::Config::new(auth, token_rules, service_tokens, mailing, &common);
-        let (config, listener) = (config.expect("good settings"), self.auth_port.listen());
+        let config =
+            auth_service::Config { clock: self.ahead.clock(), ..config.expect("good settings") };
+        let listener = self.auth_port.listen();
         let part = Part::start(|shutdown| auth_service::serve(config, listener, shutdown));
         self.auth = Some(part);
+    }
+
+    /// Lets time pass for both services.
+    pub(crate) fn advance(&self, time: Duration) {
+        self.ahead.0.fetch_add(time.as_secs(), Ordering::SeqCst);
     }
 
     /// Ends auth-service.

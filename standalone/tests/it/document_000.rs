@@ -1,7 +1,12 @@
 //! Document 000, route by route.
 
+use std::time::Duration;
+
+use service_kit::testing::{DatabaseKind, TestDatabase};
+
 use crate::{
     conformance::{Row, check, send},
+    deployment::Deployment,
     http_client::Http,
     program::Home,
 };
@@ -77,11 +82,11 @@ async fn registrations_are_made_and_listed() {
             "message": "Registration successful",
             "registration": {
                 "id": 1, "user_id": 1, "sport": "cricket", "training_level": "intermediate",
-                "registration_date": "*"
+                "registration_date": "YYYY-MM-DDTHH:MM:SS.ffffff"
             }}"#),
         ("GET /registrations", "", 200, r#"[{
             "id": 1, "user_id": 1, "sport": "cricket", "training_level": "intermediate",
-            "registration_date": "*"}]"#),
+            "registration_date": "YYYY-MM-DDTHH:MM:SS.ffffff"}]"#),
         ("GET /registrations/1", "", 200, r#"{"id": 1, "sport": "cricket"}"#),
         ("GET /registrations/2", "", 404, r#"{"message": "Registration not found"}"#),
         ("GET /registrations/0", "", 404, r#"{"code": "NOT_FOUND"}"#),
@@ -113,6 +118,43 @@ async fn registrations_are_made_and_listed() {
         &[("GET /registrations", "", 401, r#"{"msg": "Invalid header padding"}"#)],
     )
     .await;
+}
+
+#[tokio::test]
+async fn whoever_has_signed_out_is_refused() {
+    let home = Home::new();
+    let pavilion = home.start(&[]).await;
+    let http = pavilion.http();
+    send(&http, None, MADE).await;
+    let token = token(&http).await;
+    let revoked = r#"{"msg": "Token has been revoked", "code": "TOKEN_REVOKED"}"#;
+    let table: &[Row] = &[
+        ("POST /auth/logout", "", 200, r#"{"message": "Logout successful"}"#),
+        ("POST /auth/logout", "", 401, revoked),
+        ("GET /registrations", "", 401, revoked),
+        ("POST /registrations", REGISTRATION, 401, revoked),
+    ];
+    check(&http, Some(&token), table).await;
+    let unsigned = r#"{"msg": "Missing Authorization Header"}"#;
+    send(&http, None, ("POST /auth/logout", "", 401, unsigned)).await;
+}
+
+#[tokio::test]
+async fn a_token_expires() {
+    let database = TestDatabase::create(DatabaseKind::Sqlite).await;
+    let deployment = Deployment::start(database, None).await;
+    let http = deployment.http();
+    send(&http, None, MADE).await;
+    let token = token(&http).await;
+    send(&http, Some(&token), ("GET /registrations", "", 200, "[]")).await;
+    deployment.advance(Duration::from_mins(15));
+    let expired = r#"{"msg": "Token has expired", "code": "TOKEN_EXPIRED"}"#;
+    let table: &[Row] = &[
+        ("GET /registrations", "", 401, expired),
+        ("POST /registrations", REGISTRATION, 401, expired),
+        ("POST /auth/logout", "", 401, expired),
+    ];
+    check(&http, Some(&token), table).await;
 }
 
 #[tokio::test]

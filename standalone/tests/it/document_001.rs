@@ -160,6 +160,7 @@ async fn who_may_see_and_change_accounts() {
     let of_an_admin: &[Row] = &[
         ("GET /api/users", "", 200, r#"[{"id": 1, "role": "admin"}, {"id": 2, "role": "user"}]"#),
         ("GET /api/users?page_size=1", "", 200, r#"[{"id": 1}]"#),
+        ("GET /api/users?query=ANN@", "", 200, r#"[{"id": 2}]"#),
         ("GET /api/users/2", "", 200, r#"{"id": 2}"#),
         ("GET /api/users/99", "", 404, nobody),
         ("PUT /api/users/99", r#"{"name": "N."}"#, 404, nobody),

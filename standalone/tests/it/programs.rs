@@ -65,13 +65,57 @@ async fn a_program_fills_up_overflows_and_gives_a_seat_that_is_free_to_who_waits
     send(&http, Some(&ann), ("DELETE /registrations/1", "", 200, ended)).await;
     let promoted = r#"{"id": 2, "status": "confirmed", "waitlist_position": null}"#;
     send(&http, Some(&bob), ("GET /registrations/2", "", 200, promoted)).await;
-    let left = r#"{"participants": [{"registration_id": 2}], "next_page_token": ""}"#;
+    let left = r#"{"participants": [{"registration_id": 2}], "next_page_token": "",
+        "counts": {"confirmed": 1, "waitlisted": 0, "cancelled": 1}}"#;
     send(&http, Some(&admin), (roster, "", 200, left)).await;
+    let gone = r#"{"participants": [{"registration_id": 1, "status": "cancelled"}],
+        "counts": {"confirmed": 1, "waitlisted": 0, "cancelled": 1}}"#;
+    send(&http, Some(&admin), ("GET /programs/1/participants?status=cancelled", "", 200, gone))
+        .await;
 
     let cancelled = r#"{"id": 1, "status": "cancelled"}"#;
     send(&http, Some(&admin), ("POST /programs/1/cancel", "", 200, cancelled)).await;
     let refused = r#"{"code": "PROGRAM_CANCELLED"}"#;
     send(&http, Some(&ann), ("POST /registrations", FOR_NETS, 409, refused)).await;
+}
+
+#[tokio::test]
+async fn a_coach_notes_who_came_and_ends_the_registration_of_another() {
+    let home = Home::new();
+    let (_pavilion, http, admin) = start(&home).await;
+    let ann = sign_up(&http, "ann").await;
+    sign_up(&http, "cleo").await;
+    let bob = sign_up(&http, "bob").await;
+    let coach = r#"{"user": {"id": 3, "role": "coach"}}"#;
+    send(&http, Some(&admin), ("PUT /api/users/3", r#"{"role": "coach"}"#, 200, coach)).await;
+    let credentials = json!({ "email": "cleo@example.com", "password": PASSWORD });
+    let coach = http.post("/auth/login", credentials).await.text("access_token");
+    send(&http, Some(&coach), ("POST /programs", NETS, 201, r#"{"id": 1}"#)).await;
+    for player in [&ann, &bob] {
+        send(&http, Some(player), ("POST /registrations", FOR_NETS, 201, "{}")).await;
+    }
+
+    let path = "PUT /registrations/1/attendance";
+    let came = r#"{"attendance": "present"}"#;
+    let noted = r#"{"registration": {"id": 1, "status": "confirmed"}, "attendance": "present"}"#;
+    let roster = r#"{"participants": [{"registration_id": 1, "attendance": "present"},
+        {"registration_id": 2, "attendance": null}]}"#;
+    #[rustfmt::skip]
+    let table: &[Row] = &[
+        (path, came, 200, noted),
+        ("GET /programs/1/participants", "", 200, roster),
+        (path, r#"{"attendance": null}"#, 200, r#"{"attendance": null}"#),
+        (path, r#"{"attendance": "excused"}"#, 200, r#"{"attendance": "excused"}"#),
+        (path, "", 400, r#"{"errors": [{"field": "attendance", "code": "REQUIRED"}]}"#),
+        (path, r#"{"attendance": "late"}"#, 400, r#"{"errors": [{"field": "attendance", "code": "INVALID_VALUE"}]}"#),
+        ("PUT /registrations/2/attendance", came, 409, r#"{"code": "NO_SEAT"}"#),
+        ("PUT /registrations/9/attendance", came, 404, r#"{"code": "REGISTRATION_NOT_FOUND"}"#),
+        ("DELETE /registrations/1", "", 200, r#"{"id": 1, "user_id": 2, "status": "cancelled"}"#),
+        ("GET /registrations/2", "", 200, r#"{"user_id": 4, "status": "confirmed"}"#),
+    ];
+    check(&http, Some(&coach), table).await;
+    let refused = r#"{"code": "ROLE_REQUIRED"}"#;
+    send(&http, Some(&bob), ("PUT /registrations/2/attendance", came, 403, refused)).await;
 }
 
 #[tokio::test]
@@ -97,6 +141,30 @@ async fn a_program_is_changed_by_whoever_saw_its_last_change() {
     );
     let late = patch(&change).await;
     assert_eq!((late.status, late.text("code")), (409, "ETAG_MISMATCH".to_owned()));
+    let conditional = async |method: Method, path: &str, tag: &str, body: Option<Value>| {
+        http.send(http.signed(method, path, &admin).header("if-match", tag), body).await
+    };
+    let (seen, now) = (made.headers["etag"].clone(), changed.headers["etag"].clone());
+    let (seen, now) = (seen.to_str().expect("ASCII"), now.to_str().expect("ASCII"));
+    let program = http.try_get("/programs/1").await.expect("an answer");
+    assert_eq!((program.headers["etag"].as_bytes(), seen == now), (now.as_bytes(), false));
+    for (method, path, body) in [
+        (
+            Method::PATCH,
+            "/programs/1",
+            Some(json!({ "title": "Nets III", "etag": changed.text("etag") })),
+        ),
+        (Method::POST, "/programs/1/cancel", None),
+    ] {
+        let late = conditional(method.clone(), path, seen, body.clone()).await;
+        late.assert_problem(412, "ETAG_MISMATCH", "The program was changed meanwhile");
+        assert_eq!(conditional(method, path, "1", body).await.status, 400);
+    }
+    let body = Some(json!({ "title": "Nets III", "etag": made.text("etag") }));
+    let changed = conditional(Method::PATCH, "/programs/1", now, body).await;
+    assert_eq!((changed.status, changed.text("title")), (200, "Nets III".to_owned()));
+    assert_ne!(changed.headers["etag"], now);
+
     let etag = json!({ "etag": made.text("etag") });
     let late = http.post_signed("/programs/1/cancel", &admin, etag).await;
     assert_eq!((late.status, late.text("code")), (409, "ETAG_MISMATCH".to_owned()));
@@ -155,7 +223,8 @@ async fn programs_are_listed_to_anyone_and_written_by_coaches_and_admins() {
     let table: &[Row] = &[
         ("GET /programs?sport=hockey&open_only=true", "", 200, r#"{"programs": [{"title": "Ice"}]}"#),
         ("GET /programs?training_level=expert", "", 200, r#"{"programs": [], "next_page_token": ""}"#),
-        ("GET /programs?open_only=maybe", "", 400, r#"{"errors": [{"field": "open_only"}]}"#),
+        ("GET /programs?open_only=maybe&page_size=ten", "", 400,
+         r#"{"errors": [{"field": "page_size"}, {"field": "open_only"}]}"#),
         ("GET /programs/3", "", 404, r#"{"code": "PROGRAM_NOT_FOUND"}"#),
         ("POST /programs", NETS, 401, r#"{"code": "TOKEN_MISSING"}"#),
     ];

@@ -6,7 +6,6 @@ mod event;
 mod notice;
 mod program;
 mod registration;
-mod repeatable;
 mod schedule;
 mod text;
 
@@ -20,11 +19,11 @@ pub(crate) use program::{
 pub(crate) use registration::{
     Attendance, Listing, NewRegistration, Registration, Status, StatusCounts, Training, Wish,
 };
-pub(crate) use repeatable::{Repeatable, RequestId};
 pub(crate) use schedule::{Schedule, TimeZone};
 pub(crate) use text::{Description, Location, Sport, Title, TrainingLevel};
 
 use service_kit::rejection::Violation;
+pub(crate) use service_kit::repeatable::{Repeatable, RequestId};
 
 /// A user of auth-service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
