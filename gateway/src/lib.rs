@@ -19,6 +19,7 @@
 //! | `packed` | content that does not change, compressed once |
 //! | `paging` | `?page_size=&page_token=` and the `Link` to the next page |
 //! | `upstream` | a call to a service on behalf of an HTTP request |
+//! | `origin` | the address that the client has reached the gateway at |
 //! | `problem` | errors: the one place where a `Status` becomes an HTTP answer |
 //! | `faults` | what is said of a fault of ours, where a document words it |
 //! | `resources`, `answers`, `times` | users, registrations, ... as JSON shows them |
@@ -47,6 +48,7 @@ mod ids;
 mod if_match;
 pub mod limits;
 mod openapi;
+mod origin;
 mod packed;
 mod paging;
 mod problem;

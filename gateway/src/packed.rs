@@ -122,8 +122,8 @@ fn weight(headers: &HeaderMap, coding: &str) -> f32 {
     named.unwrap_or(0.0)
 }
 
-/// Whether the client has what `tag` stands for (RFC 9110 section 13.1.2).
-fn is_known(headers: &HeaderMap, tag: &[u8]) -> bool {
+/// Whether the client has what `tag`, a strong one, stands for (RFC 9110 section 13.1.2).
+pub(crate) fn is_known(headers: &HeaderMap, tag: &[u8]) -> bool {
     list(headers, &IF_NONE_MATCH)
         .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known).as_bytes() == tag)
 }

@@ -18,6 +18,8 @@ pub const FORWARDED_FOR: &str = "x-forwarded-for";
 pub const FORWARDED_USER_AGENT: &str = "x-forwarded-user-agent";
 /// The header in which a proxy tells by which scheme its client came.
 const FORWARDED_PROTO: &str = "x-forwarded-proto";
+/// The header in which a proxy tells which `Host` its client asked for.
+const FORWARDED_HOST: &str = "x-forwarded-host";
 /// The part of a user agent that is kept, in characters.
 const USER_AGENT_CHARS_MAX: usize = 200;
 /// The most networks that one list may name.
@@ -66,6 +68,13 @@ impl TrustedProxies {
         let schemes = headers.get(FORWARDED_PROTO).and_then(|value| value.to_str().ok());
         let scheme = schemes.and_then(|schemes| schemes.split(',').next()).unwrap_or_default();
         self.trusts(peer) && scheme.trim().eq_ignore_ascii_case("https")
+    }
+
+    /// The `Host` that a client asked `peer` for, if that is a trusted proxy which tells: any text.
+    /// Of several proxies the first one counts.
+    pub fn forwarded_host<'a>(&self, peer: IpAddr, headers: &'a HeaderMap) -> Option<&'a str> {
+        let hosts = headers.get(FORWARDED_HOST).filter(|_| self.trusts(peer))?;
+        hosts.to_str().ok()?.split(',').next().map(str::trim)
     }
 }
 

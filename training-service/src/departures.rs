@@ -1,4 +1,4 @@
-//! What becomes of the registrations of those whose accounts are deleted.
+//! What becomes of what those have here whose accounts are deleted or disabled.
 
 use service_kit::{Clock, db::Db, transaction};
 
@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     model::UserId,
     registrations::{end, tell_of},
-    store::{auth_events, registrations},
+    store::{auth_events, calendar_keys, registrations},
 };
 
 /// Registrations that are read at once.
@@ -31,10 +31,19 @@ impl Departures {
         Ok(auth_events::cursor(&self.db).await?)
     }
 
-    /// Deals with the deletion of `users`, and notes that all is done up to the event `sequence`.
-    /// What is interrupted is done again, by this replica or another one.
-    pub(crate) async fn deal_with(&self, users: &[UserId], sequence: i64) -> Result<(), Error> {
-        self.end_all(users).await?;
+    /// Deals with the deletion of some users and the disabling of others, and notes that all is
+    /// done up to the event `sequence`. What is interrupted is done again, by this replica or
+    /// another one.
+    pub(crate) async fn deal_with(
+        &self,
+        deleted: &[UserId],
+        disabled: &[UserId],
+        sequence: i64,
+    ) -> Result<(), Error> {
+        for user_id in disabled {
+            calendar_keys::delete(&self.db, *user_id).await?;
+        }
+        self.end_all(deleted).await?;
         Ok(auth_events::advance(&self.db, sequence).await?)
     }
 
@@ -43,14 +52,16 @@ impl Departures {
         Ok(auth_events::reset(&self.db, sequence).await?)
     }
 
-    /// Users with ids above `after` who have registrations that have not ended: some, by id.
+    /// Users with ids above `after` who have registrations that have not ended, or a calendar:
+    /// some, by id.
     pub(crate) async fn registered_after(&self, after: UserId) -> Result<Vec<UserId>, Error> {
         Ok(registrations::users_after(&self.db, after, USERS_MAX).await?)
     }
 
-    /// Ends all registrations of `users`.
+    /// Ends all registrations of `users`, and takes the keys of their calendars away.
     pub(crate) async fn end_all(&self, users: &[UserId]) -> Result<(), Error> {
         for user_id in users {
+            calendar_keys::delete(&self.db, *user_id).await?;
             self.end_all_of(*user_id).await?;
         }
         Ok(())

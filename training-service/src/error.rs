@@ -29,6 +29,9 @@ pub(crate) enum Error {
     /// No such registration, or none that the caller may know of.
     #[error("there is no such registration")]
     RegistrationNotFound,
+    /// No user's calendar has this key.
+    #[error("the key of the calendar is not valid, or no longer")]
+    CalendarKeyInvalid,
     /// The user has a registration for the program already.
     #[error("there is a registration for this program already")]
     AlreadyRegistered,
@@ -66,6 +69,7 @@ impl From<Error> for Rejection {
             }
             Error::ProgramNotFound => rejection(Code::NotFound, "PROGRAM_NOT_FOUND"),
             Error::RegistrationNotFound => rejection(Code::NotFound, "REGISTRATION_NOT_FOUND"),
+            Error::CalendarKeyInvalid => rejection(Code::NotFound, "CALENDAR_KEY_INVALID"),
             Error::AlreadyRegistered => rejection(Code::AlreadyExists, "ALREADY_REGISTERED"),
             Error::RegistrationClosed => rejection(Code::FailedPrecondition, "REGISTRATION_CLOSED"),
             Error::ProgramCancelled => rejection(Code::FailedPrecondition, "PROGRAM_CANCELLED"),

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `grpc` | the handlers of `training.v1`: translate in, call one rule, translate out |
 //! | `programs`, `registrations` | the rules: what there is to register for, and who gets a seat |
-//! | `departures` | what becomes of the registrations of deleted users |
+//! | `calendars` | which programs are in whose calendar, and the keys that open it |
+//! | `departures` | what becomes of the registrations and calendars of deleted users |
 //! | `notices` | who is told by mail what has become of a registration |
 //! | `repeats` | how often a call counts |
 //! | `permissions` | who may do what |
+//! | `icalendar` | calendars as text (RFC 5545) |
 //! | `model` | the values that rules speak of, each valid by its type |
 //! | `store` | the SQL |
 //! | `error` | what can go wrong, and what a client is told of it |
@@ -16,9 +18,11 @@
 //! who calls; then each module in the order above is entered once. A user is an id here and
 //! nothing more: accounts are auth-service's.
 
+mod calendars;
 mod departures;
 mod error;
 mod grpc;
+mod icalendar;
 mod model;
 mod notices;
 mod permissions;
@@ -49,6 +53,7 @@ use tokio::task::JoinSet;
 use tower::Layer;
 
 use crate::{
+    calendars::Calendars,
     departures::Departures,
     error::DOMAIN,
     grpc::{Deletions, ProgramHandlers, PublicMethods, RegistrationHandlers, keep_mailing},
@@ -152,6 +157,12 @@ pub async fn serve(
     let mailer = Mailer::new(&config.mail)?;
     let opening = Box::pin(Db::open(DATABASE_VARIABLE, &config.database, store::MIGRATIONS));
     let Some(db) = shutdown.unless_begun(opening).await.transpose()? else { return Ok(()) };
+    let calendars = Calendars::new(
+        db.clone(),
+        config.clock.clone(),
+        config.entropy.clone(),
+        &config.token_rules.issuer,
+    );
     let verifier = Verifier::new(
         config.auth.clone(),
         config.token_rules,
@@ -179,14 +190,15 @@ pub async fn serve(
     background.spawn(keep_mailing(notices, users.clone()));
     background.spawn(repeats::keep_few(db.clone(), config.clock));
 
-    let registrations = RegistrationServiceServer::new(RegistrationHandlers::new(registrations))
-        .max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let programs = ProgramServiceServer::new(ProgramHandlers::new(programs, users))
+    let registrations = RegistrationHandlers::new(registrations, calendars.clone());
+    let registrations =
+        RegistrationServiceServer::new(registrations).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let programs = ProgramServiceServer::new(ProgramHandlers::new(programs, calendars, users))
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
     let auth = AuthLayer::new(verifier, DOMAIN);
     let served = Services::new(DOMAIN, proto::FILE_DESCRIPTOR_SET)
         .trusting(config.trusted_proxies)
-        .with(auth.layer(registrations))
+        .with(PublicMethods::new(registrations.clone(), auth.layer(registrations)))
         .with(PublicMethods::new(programs.clone(), auth.layer(programs)))
         .serve(db.clone(), listener, shutdown)
         .await;

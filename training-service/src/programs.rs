@@ -216,7 +216,7 @@ async fn lock_seen(
     let Some(program) = programs::find_in(tx, id).await? else {
         return Ok(Err(Error::ProgramNotFound));
     };
-    let is_current = seen.is_none_or(|seen| *seen == program.etag);
+    let is_current = seen.is_none_or(|seen| *seen == program.etag());
     let is_final = program.status == ProgramStatus::Cancelled;
     Ok(if is_current || is_final { Ok(program) } else { Err(Error::EtagMismatch) })
 }

@@ -42,7 +42,7 @@ pub(crate) const CHANGED: &str = "The program was changed meanwhile";
 
 /// The reasons that have a text of their own, or another status than their code's. Tokens that are
 /// refused have theirs in [`token_text`].
-pub(super) const REASONS: [Reason; 22] = [
+pub(super) const REASONS: [Reason; 23] = [
     // Nothing of the request is wrong: it lost a race, again and again.
     Reason::says("CONTENDED", "Too many changes at once. Please try again.")
         .status(StatusCode::SERVICE_UNAVAILABLE),
@@ -63,6 +63,7 @@ pub(super) const REASONS: [Reason; 22] = [
     Reason::says("SESSION_NOT_FOUND", "Session not found"),
     Reason::says("PROGRAM_NOT_FOUND", "Program not found"),
     Reason::says("REGISTRATION_NOT_FOUND", "Registration not found"),
+    Reason::says("CALENDAR_KEY_INVALID", "Calendar not found"),
     Reason::says("ALREADY_REGISTERED", "Already registered"),
     Reason::says("REGISTRATION_CLOSED", "Registration is closed"),
     Reason::says("PROGRAM_CANCELLED", "The program is cancelled"),

@@ -1,6 +1,7 @@
 //! The routes, one file for each family.
 
 mod account;
+mod calendars;
 mod docs;
 mod document_000;
 mod document_001;
@@ -52,6 +53,7 @@ fn limited() -> OpenApiRouter<Gateway> {
         .merge(programs::routes())
         .merge(participants::routes())
         .merge(registrations::routes())
+        .merge(calendars::routes())
         .merge(keys::routes())
         .merge(docs::routes())
 }

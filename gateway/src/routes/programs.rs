@@ -8,7 +8,10 @@ use proto::training::v1::{
     ListProgramsRequest, UpdateProgramRequest,
 };
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{Object, ObjectBuilder, SchemaType, Type},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -67,7 +70,7 @@ struct Filter {
     #[param(required = false)]
     training_level: String,
     /// `true`: only those that one may register for now.
-    #[param(required = false)]
+    #[param(required = false, schema_with = described_open_only)]
     open_only: bool,
 }
 
@@ -79,6 +82,12 @@ impl FromQuery for Filter {
             open_only: parameters.flag("open_only"),
         }
     }
+}
+
+/// A boolean; or nothing, which counts as absent.
+fn described_open_only() -> Object {
+    let types = SchemaType::Array(vec![Type::Boolean, Type::String]);
+    ObjectBuilder::new().schema_type(types).max_length(Some(0)).build()
 }
 
 /// One page of programs.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, header::AUTHORIZATION, request::Builder};
+use http::{HeaderMap, Method, Request, header::AUTHORIZATION, request::Builder, response::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -74,15 +74,26 @@ impl Http {
                 .body(Full::from(body.to_string())),
             None => request.body(Full::default()),
         };
-        let answering = self.client.request(request.expect("a request"));
-        let (head, body) = timeout(PATIENCE, answering).await.expect("in time").ok()?.into_parts();
-        let body = body.collect().await.expect("a whole body").to_bytes();
+        let (head, body) = self.fetch(request.expect("a request")).await?;
         let json = if body.is_empty() {
             Value::Null
         } else {
             serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{error}: {body:?}"))
         };
         Some(Answer { status: head.status.as_u16(), headers: head.headers, json })
+    }
+
+    /// The answer to a request without a body: its head, and its body as text.
+    pub(crate) async fn send_for_text(&self, request: Builder) -> (Parts, String) {
+        let request = request.body(Full::default()).expect("a request");
+        let (head, body) = self.fetch(request).await.expect("an answer");
+        (head, String::from_utf8(body.into()).expect("text"))
+    }
+
+    async fn fetch(&self, request: Request<Full<Bytes>>) -> Option<(Parts, Bytes)> {
+        let answering = self.client.request(request);
+        let (head, body) = timeout(PATIENCE, answering).await.expect("in time").ok()?.into_parts();
+        Some((head, body.collect().await.expect("a whole body").to_bytes()))
     }
 }
 

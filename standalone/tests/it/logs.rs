@@ -91,6 +91,12 @@ async fn no_secret_is_in_any_line_at_any_level() {
     let mut auth = AuthServiceClient::new(channel(pavilion.auth));
     let first = travel(&http).await;
     let [second, refresh_token] = log_in(&http).await;
+    let path = "/registrations/calendar_key";
+    let key = http.send(http.signed(Method::POST, path, &second), None).await.text("key");
+    let calendar = format!("/registrations/calendar.ics?key={key}");
+    let (head, _) = http.send_for_text(http.request(Method::GET, &calendar)).await;
+    assert_eq!(head.status, 200);
+    assert_eq!(http.try_get(&format!("{calendar}x")).await.expect("an answer").status, 404);
     let request = RefreshTokenRequest { refresh_token: refresh_token.clone() };
     let refreshed = auth.refresh_token(request).await.expect("new tokens").into_inner();
     let refreshed = refreshed.tokens.expect("tokens");
@@ -113,7 +119,7 @@ async fn no_secret_is_in_any_line_at_any_level() {
     assert_eq!(http.get("/registrations", &unsigned).await.status, 401);
     pavilion.stop().await;
 
-    let key = fs::read_to_string(home.data().join("secret.key")).expect("a key");
+    let secret_key = fs::read_to_string(home.data().join("secret.key")).expect("a key");
     let signature = |token: &str| token.rsplit_once('.').expect("three segments").1.to_owned();
     let secrets = [
         PASSWORD.to_owned(),
@@ -127,7 +133,8 @@ async fn no_secret_is_in_any_line_at_any_level() {
         refresh_token,
         refreshed.refresh_token,
         unsigned,
-        key.trim().to_owned(),
+        secret_key.trim().to_owned(),
+        key,
     ];
     for (name, log) in [("standard error", home.log()), ("LOG_DIR", daily_files(&logs))] {
         assert!(log.contains("TRACE"), "{name} has lines of the last level");

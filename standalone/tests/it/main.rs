@@ -9,6 +9,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that lacks a part fails")]
 
 mod beyond;
+mod calendars;
 mod conformance;
 mod cookies;
 mod deployment;

@@ -10,12 +10,12 @@ use crate::{
     program::{Home, Pavilion},
 };
 
-const NETS: &str = r#"{"title": "Nets", "sport": "cricket", "training_level": "beginner", "capacity": 1,
+pub(crate) const NETS: &str = r#"{"title": "Nets", "sport": "cricket", "training_level": "beginner", "capacity": 1,
     "starts_at": "2099-05-01T12:00:00+02:00", "ends_at": "2099-05-01T11:00:00Z"}"#;
-const FOR_NETS: &str = r#"{"program_id": 1}"#;
+pub(crate) const FOR_NETS: &str = r#"{"program_id": 1}"#;
 
 /// Makes an account, and signs in to it.
-async fn sign_up(http: &Http, username: &str) -> String {
+pub(crate) async fn sign_up(http: &Http, username: &str) -> String {
     let email = format!("{username}@example.com");
     let account = json!({ "username": username, "email": email, "password": PASSWORD });
     assert_eq!(http.post("/auth/register_user", account.clone()).await.status, 201);
@@ -23,7 +23,7 @@ async fn sign_up(http: &Http, username: &str) -> String {
 }
 
 /// The first account as an administrator, with an access token.
-async fn start(home: &Home) -> (Pavilion, Http, String) {
+pub(crate) async fn start(home: &Home) -> (Pavilion, Http, String) {
     let pavilion = home.start(&[]).await;
     let http = pavilion.http();
     register(&http).await;

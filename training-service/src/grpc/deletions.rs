@@ -1,4 +1,4 @@
-//! Learns from the events of auth-service whose accounts are deleted.
+//! Learns from the events of auth-service whose accounts are deleted or disabled.
 
 use auth_client::{EventHandler, UserDirectory};
 use proto::auth::v1::{Event, EventType};
@@ -6,7 +6,7 @@ use tonic::{Status, async_trait};
 
 use crate::{departures::Departures, model::UserId};
 
-/// Passes deletions on to the rules.
+/// Passes them on to the rules.
 pub(crate) struct Deletions {
     departures: Departures,
     users: UserDirectory,
@@ -61,12 +61,12 @@ impl EventHandler for Deletions {
     }
 
     async fn handle(&self, events: &[Event], sequence: i64) -> Result<(), Status> {
-        let deleted: Vec<_> = events
-            .iter()
-            .filter(|event| event.r#type() == EventType::UserDeleted)
-            .map(|event| UserId(event.user_id))
-            .collect();
-        Ok(self.departures.deal_with(&deleted, sequence).await?)
+        let told = |event_type| -> Vec<_> {
+            let told = events.iter().filter(|event| event.r#type() == event_type);
+            told.map(|event| UserId(event.user_id)).collect()
+        };
+        let (deleted, disabled) = (told(EventType::UserDeleted), told(EventType::UserDisabled));
+        Ok(self.departures.deal_with(&deleted, &disabled, sequence).await?)
     }
 
     async fn reconcile(&self) -> Result<(), Status> {

@@ -8,10 +8,11 @@ use proto::{
     auth::v1::UserContact,
     training::v1::{
         self as wire, CancelProgramRequest, CancelProgramResponse, CreateProgramRequest,
-        CreateProgramResponse, GetProgramRequest, GetProgramResponse, ListParticipantsRequest,
-        ListParticipantsResponse, ListProgramsRequest, ListProgramsResponse, Participant,
-        RegistrationCounts, RegistrationStatus, SetAttendanceRequest, SetAttendanceResponse,
-        UpdateProgramRequest, UpdateProgramResponse, program_service_server::ProgramService,
+        CreateProgramResponse, GetProgramCalendarRequest, GetProgramCalendarResponse,
+        GetProgramRequest, GetProgramResponse, ListParticipantsRequest, ListParticipantsResponse,
+        ListProgramsRequest, ListProgramsResponse, Participant, RegistrationCounts,
+        RegistrationStatus, SetAttendanceRequest, SetAttendanceResponse, UpdateProgramRequest,
+        UpdateProgramResponse, program_service_server::ProgramService,
     },
 };
 use service_kit::{page::Page, rejection::Violation};
@@ -19,12 +20,13 @@ use tonic::{Request, Response, Status};
 
 use super::times::{required_time, time, time_message};
 use crate::{
+    calendars::Calendars,
     error::Error,
     model::{
-        self, Attendance, Capacity, Description, Etag, Location, NewProgram, Participation,
-        ProgramChanges, ProgramDetails, ProgramFilter, ProgramId, ProgramStatus, Registration,
-        RegistrationId, Repeatable, Schedule, Sport, StatusCounts, TimeZone, Title, Training,
-        TrainingLevel, UserId, valid,
+        self, Attendance, Calendar, Capacity, Description, Etag, Location, NewProgram,
+        Participation, ProgramChanges, ProgramDetails, ProgramFilter, ProgramId, ProgramStatus,
+        Registration, RegistrationId, Repeatable, Schedule, Sport, StatusCounts, TimeZone, Title,
+        Training, TrainingLevel, UserId, valid,
     },
     programs::Programs,
 };
@@ -33,12 +35,13 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct ProgramHandlers {
     programs: Programs,
+    calendars: Calendars,
     users: UserDirectory,
 }
 
 impl ProgramHandlers {
-    pub(crate) fn new(programs: Programs, users: UserDirectory) -> Self {
-        Self { programs, users }
+    pub(crate) fn new(programs: Programs, calendars: Calendars, users: UserDirectory) -> Self {
+        Self { programs, calendars, users }
     }
 
     /// The registrations, each with who it is.
@@ -82,6 +85,15 @@ impl ProgramService for ProgramHandlers {
         let id = ProgramId::parse("program_id", request.get_ref().program_id).map_err(invalid)?;
         let program = Some(self.programs.get(id).await?.into());
         Ok(Response::new(GetProgramResponse { program }))
+    }
+
+    async fn get_program_calendar(
+        &self,
+        request: Request<GetProgramCalendarRequest>,
+    ) -> Result<Response<GetProgramCalendarResponse>, Status> {
+        let id = ProgramId::parse("program_id", request.get_ref().program_id).map_err(invalid)?;
+        let Calendar { text, etag } = self.calendars.of_program(id).await?;
+        Ok(Response::new(GetProgramCalendarResponse { calendar: text, etag }))
     }
 
     async fn list_programs(
@@ -349,6 +361,7 @@ fn attendance_number(attendance: Option<Attendance>) -> i32 {
 
 impl From<model::Program> for wire::Program {
     fn from(program: model::Program) -> Self {
+        let etag = program.etag().into_string();
         let ProgramDetails {
             title,
             description,
@@ -376,7 +389,7 @@ impl From<model::Program> for wire::Program {
             seats_taken: program.seats_taken,
             waitlist_length: program.waitlist_length,
             status: wire::ProgramStatus::from(program.status).into(),
-            etag: program.etag.into_string(),
+            etag,
             created_at: Some(time_message(program.created_at)),
             updated_at: Some(time_message(program.updated_at)),
         }

@@ -12,8 +12,12 @@ use tonic::{body::Body, server::NamedService};
 use tower::Service;
 
 /// The methods that look at no token.
-const PUBLIC: [&str; 2] =
-    ["/training.v1.ProgramService/GetProgram", "/training.v1.ProgramService/ListPrograms"];
+const PUBLIC: [&str; 4] = [
+    "/training.v1.ProgramService/GetProgram",
+    "/training.v1.ProgramService/GetProgramCalendar",
+    "/training.v1.ProgramService/ListPrograms",
+    "/training.v1.RegistrationService/GetCalendar",
+];
 
 /// A service, open for [`PUBLIC`] and guarded for all else.
 #[derive(Clone, Debug)]

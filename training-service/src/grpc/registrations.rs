@@ -5,17 +5,20 @@ use std::mem;
 use auth_client::Caller;
 use prost::Message;
 use proto::training::v1::{
-    self as wire, CancelRegistrationRequest, CancelRegistrationResponse, CreateRegistrationRequest,
-    CreateRegistrationResponse, GetRegistrationRequest, GetRegistrationResponse,
+    self as wire, CancelRegistrationRequest, CancelRegistrationResponse, CreateCalendarKeyRequest,
+    CreateCalendarKeyResponse, CreateRegistrationRequest, CreateRegistrationResponse,
+    GetCalendarRequest, GetCalendarResponse, GetRegistrationRequest, GetRegistrationResponse,
     ListRegistrationsRequest, ListRegistrationsResponse, RegistrationStatus,
+    RevokeCalendarKeyRequest, RevokeCalendarKeyResponse,
     registration_service_server::RegistrationService,
 };
 use tonic::{Request, Response, Status};
 
 use super::times::time_message;
 use crate::{
+    calendars::Calendars,
     error::Error,
-    model::{self, Listing, NewRegistration, RegistrationId, Repeatable},
+    model::{self, Calendar, CalendarKey, Listing, NewRegistration, RegistrationId, Repeatable},
     registrations::Registrations,
 };
 
@@ -23,11 +26,12 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct RegistrationHandlers {
     registrations: Registrations,
+    calendars: Calendars,
 }
 
 impl RegistrationHandlers {
-    pub(crate) fn new(registrations: Registrations) -> Self {
-        Self { registrations }
+    pub(crate) fn new(registrations: Registrations, calendars: Calendars) -> Self {
+        Self { registrations, calendars }
     }
 }
 
@@ -79,6 +83,32 @@ impl RegistrationService for RegistrationHandlers {
         let id = registration_id(request.get_ref().registration_id)?;
         let registration = Some(self.registrations.cancel(&caller, id).await?.into());
         Ok(Response::new(CancelRegistrationResponse { registration }))
+    }
+
+    async fn get_calendar(
+        &self,
+        request: Request<GetCalendarRequest>,
+    ) -> Result<Response<GetCalendarResponse>, Status> {
+        let key = CalendarKey::parse(request.into_inner().calendar_key);
+        let key = key.map_err(|violation| Error::Invalid(vec![violation]))?;
+        let Calendar { text, etag } = self.calendars.of_key(&key).await?;
+        Ok(Response::new(GetCalendarResponse { calendar: text, etag }))
+    }
+
+    async fn create_calendar_key(
+        &self,
+        request: Request<CreateCalendarKeyRequest>,
+    ) -> Result<Response<CreateCalendarKeyResponse>, Status> {
+        let key = self.calendars.create_key(&Caller::of(&request)?).await?;
+        Ok(Response::new(CreateCalendarKeyResponse { calendar_key: key.into_string() }))
+    }
+
+    async fn revoke_calendar_key(
+        &self,
+        request: Request<RevokeCalendarKeyRequest>,
+    ) -> Result<Response<RevokeCalendarKeyResponse>, Status> {
+        self.calendars.revoke_key(&Caller::of(&request)?).await?;
+        Ok(Response::new(RevokeCalendarKeyResponse {}))
     }
 }
 

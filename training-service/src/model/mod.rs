@@ -1,6 +1,7 @@
 //! The values that the rules speak of. What comes from outside is parsed into them once; a value
 //! that exists is valid.
 
+mod calendar;
 mod event;
 mod notice;
 mod program;
@@ -8,6 +9,7 @@ mod registration;
 mod schedule;
 mod text;
 
+pub(crate) use calendar::{Calendar, CalendarKey};
 pub(crate) use event::{EventType, NewEvent};
 pub(crate) use notice::{News, Notice, NoticeId, Recipient};
 pub(crate) use program::{

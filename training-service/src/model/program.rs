@@ -19,7 +19,8 @@ pub(crate) struct Program {
     pub(crate) seats_taken: i64,
     pub(crate) waitlist_length: i64,
     pub(crate) status: ProgramStatus,
-    pub(crate) etag: Etag,
+    /// How often what is set of it was set: 1 when it is made.
+    pub(crate) version: i64,
     pub(crate) created_at: Timestamp,
     /// When it was last set.
     pub(crate) updated_at: Timestamp,
@@ -141,6 +142,11 @@ pub(crate) struct ProgramChanges {
 }
 
 impl Program {
+    /// What is set of it now.
+    pub(crate) fn etag(&self) -> Etag {
+        Etag::of_version(self.version)
+    }
+
     /// What is set of it after `changes`.
     ///
     /// # Errors

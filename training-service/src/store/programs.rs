@@ -7,9 +7,10 @@ use service_kit::{
     sql,
 };
 
+use super::registrations::POSITION;
 use crate::model::{
-    Capacity, Description, Etag, Location, Program, ProgramDetails, ProgramFilter, ProgramId,
-    ProgramStatus, Schedule, Sport, TimeZone, Title, Training, TrainingLevel, UserId,
+    Capacity, Description, Location, Program, ProgramDetails, ProgramFilter, ProgramId,
+    ProgramStatus, Schedule, Sport, Status, TimeZone, Title, Training, TrainingLevel, UserId,
 };
 
 /// Of a program that one may register for now; the time is bound twice.
@@ -124,6 +125,27 @@ pub(crate) async fn list(
         .collect()
 }
 
+/// The programs that a user has a seat in or waits for, with the place in the queue (0: a seat):
+/// the `limit` that start last, the last one first.
+pub(crate) async fn list_of_user(
+    db: &Db,
+    user_id: UserId,
+    limit: i64,
+) -> Result<Vec<(Program, i64)>, DbError> {
+    let select = sql!(
+        "SELECT ",
+        COLUMNS,
+        DETAILS,
+        ", waitlist_position FROM programs p JOIN (SELECT r.program_id, ",
+        POSITION,
+        " FROM registrations r WHERE r.user_id = ? AND r.status <> ?) r ON r.program_id = p.id \
+         ORDER BY p.starts_at DESC, p.id DESC LIMIT ?"
+    );
+    let query = db.read(select).bind(user_id.0).bind(Status::Cancelled.as_str()).bind(limit);
+    let rows = query.fetch_all().await?;
+    rows.iter().map(|row| Ok((program(row)?, row.get("waitlist_position")?))).collect()
+}
+
 fn bind_details<'c>(query: Query<'c>, details: &ProgramDetails) -> Query<'c> {
     let Schedule { starts_at, ends_at, registration_opens_at, registration_closes_at } =
         details.schedule;
@@ -150,7 +172,7 @@ fn program(row: &Row) -> Result<Program, DbError> {
         seats_taken: row.get("seats_taken")?,
         waitlist_length: row.get("waitlist_length")?,
         status: status.ok_or(DbError::Corrupt("programs.status"))?,
-        etag: Etag::of_version(row.get("version")?),
+        version: row.get("version")?,
         created_at: Timestamp::from_micros(row.get("created_at")?),
         updated_at: Timestamp::from_micros(row.get("updated_at")?),
     })

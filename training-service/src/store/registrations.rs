@@ -19,7 +19,7 @@ const COLUMNS: &str = "r.id, r.user_id, r.sport, r.training_level, r.registered_
      r.attendance, ";
 
 /// The place in the queue: a look into the index for each row.
-const POSITION: &str = "(SELECT COUNT(*) FROM registrations w WHERE w.program_id = r.program_id \
+pub(super) const POSITION: &str = "(SELECT COUNT(*) FROM registrations w WHERE w.program_id = r.program_id \
     AND w.waitlist_ticket <= r.waitlist_ticket) AS waitlist_position";
 
 const FIND: Statement = sql!("SELECT ", COLUMNS, POSITION, " FROM registrations r WHERE r.id = ?");
@@ -117,17 +117,21 @@ pub(crate) async fn live_of(
     query.fetch_all().await?.iter().map(registration).collect()
 }
 
-/// Users with ids above `after` who have registrations that have not ended, by id, at most `limit`.
+/// Users with ids above `after` who have registrations that have not ended or the key of a
+/// calendar, by id, at most `limit`.
 pub(crate) async fn users_after(
     db: &Db,
     after: UserId,
     limit: i64,
 ) -> Result<Vec<UserId>, DbError> {
     let statement = sql!(
-        "SELECT DISTINCT user_id FROM registrations WHERE user_id > ? AND status <> ? \
-         ORDER BY user_id LIMIT ?"
+        "SELECT user_id FROM (SELECT DISTINCT user_id FROM registrations \
+         WHERE user_id > ? AND status <> ? ORDER BY user_id LIMIT ?) r \
+         UNION SELECT user_id FROM (SELECT user_id FROM calendar_keys \
+         WHERE user_id > ? ORDER BY user_id LIMIT ?) k ORDER BY user_id LIMIT ?"
     );
     let query = db.read(statement).bind(after.0).bind(Status::Cancelled.as_str()).bind(limit);
+    let query = query.bind(after.0).bind(limit).bind(limit);
     query.fetch_all().await?.iter().map(|row| row.get("user_id").map(UserId)).collect()
 }
 

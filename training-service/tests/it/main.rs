@@ -6,6 +6,7 @@ mod access;
 mod announcing;
 mod attendance;
 mod auth_peer;
+mod calendars;
 mod creating;
 mod departures;
 mod limits;

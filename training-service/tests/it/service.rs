@@ -121,7 +121,7 @@ pub(crate) fn channel(address: SocketAddr) -> Channel {
 /// A user who calls with a token.
 #[derive(Clone)]
 pub(crate) struct User {
-    client: Client,
+    pub(crate) client: Client,
     pub(crate) programs: ProgramServiceClient<Channel>,
     token: String,
 }
