@@ -1,6 +1,7 @@
 //! The SQL of training-service: each statement once, for all three databases.
 
 pub(crate) mod auth_events;
+pub(crate) mod departed_users;
 pub(crate) mod events;
 pub(crate) mod notices;
 pub(crate) mod programs;
@@ -17,4 +18,5 @@ pub(crate) const MIGRATIONS: Migrations = service_kit::migrations!("training":
     3 "0003_auth_events",
     4 "0004_attendance",
     5 "0005_notices_and_mail",
+    7 "0007_departed_users",
 );

@@ -8,11 +8,12 @@ use proto::{
 };
 use service_kit::on_each_database;
 use tokio::time::sleep;
+use tonic::Code;
 
 use crate::{
     announcing::program,
     auth_peer::AuthPeer,
-    service::{Service, seat, training},
+    service::{Service, reason, seat, training},
 };
 
 on_each_database! {
@@ -50,6 +51,28 @@ on_each_database! {
         service.auth.tell(EventType::UserDeleted, 12);
         service.stop().await;
         until_confirmed(&replica, 13).await;
+    }
+
+    async fn whose_account_is_deleted_registers_for_nothing_more(database) {
+        let service = Service::start(&database).await;
+        let coach = service.user_with(3, &["coach"]);
+        let id = coach.announce(program(2)).await.expect("created").id;
+        for user in [11, 12] {
+            service.user(user).create(seat(id)).await.expect("registered");
+        }
+        service.auth.tell(EventType::UserDeleted, 11);
+        service.user(13).create(seat(id)).await.expect("registered");
+        until_confirmed(&service, 13).await;
+
+        // The end of the token is not told: only the deletion is.
+        let late = service.user(11);
+        for request in [seat(id), training("cricket", "beginner")] {
+            let refused = late.create(request).await.expect_err("refused");
+            assert_eq!(reason(&refused), (Code::Unauthenticated, "TOKEN_REVOKED"));
+        }
+        assert_eq!(late.list_own().await.len(), 1, "what has ended");
+        let shown = service.program(id).await.expect("found");
+        assert_eq!((shown.seats_taken, shown.waitlist_length), (2, 0));
     }
 
     async fn deletions_that_are_no_longer_told_of_are_found_out(database) {
