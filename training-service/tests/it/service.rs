@@ -1,6 +1,6 @@
 //! A running training-service, and the users that call it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, panic::Location, time::Duration};
 
 use auth_client::TokenRules;
 use proto::training::v1::{
@@ -18,7 +18,11 @@ use service_kit::{
     settings::defaults,
     testing::{ManualClock, TestDatabase},
 };
-use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use tokio::{
+    net::TcpListener,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 use tonic::{
     Code, Request,
     transport::{Channel, Endpoint},
@@ -169,6 +173,21 @@ impl User {
         let value = format!("Bearer {}", self.token).parse().expect("a header value");
         request.metadata_mut().insert("authorization", value);
         request
+    }
+}
+
+/// Waits until something holds.
+#[track_caller]
+pub(crate) fn until(holds: impl AsyncFn() -> bool) -> impl Future<Output = ()> {
+    let caller = Location::caller();
+    async move {
+        for _ in 0..400 {
+            if holds().await {
+                return;
+            }
+            sleep(Duration::from_millis(25)).await;
+        }
+        panic!("waited in vain at {caller}");
     }
 }
 
