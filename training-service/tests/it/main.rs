@@ -8,6 +8,7 @@ mod attendance;
 mod auth_peer;
 mod creating;
 mod departures;
+mod histories;
 mod limits;
 mod listing;
 mod never_oversold;
