@@ -7,6 +7,7 @@
 //! | `departures` | what becomes of the registrations of deleted users |
 //! | `notices` | who is told by mail what has become of a registration |
 //! | `repeats` | how often a call counts |
+//! | `housekeeping` | what is deleted when it is old |
 //! | `permissions` | who may do what |
 //! | `model` | the values that rules speak of, each valid by its type |
 //! | `store` | the SQL |
@@ -19,6 +20,7 @@
 mod departures;
 mod error;
 mod grpc;
+mod housekeeping;
 mod model;
 mod notices;
 mod permissions;
@@ -27,7 +29,7 @@ mod registrations;
 mod repeats;
 mod store;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use auth_client::{AuthLayer, TokenRules, UserDirectory, Verifier, follow_events};
 use clap::Args;
@@ -43,7 +45,7 @@ use service_kit::{
     mail::{self, MailQueue, Mailer},
     secret::SecretKey,
     server::{Listener, MESSAGE_BYTES_MAX, Services},
-    settings::{Common, Mailing, ServiceTokens},
+    settings::{Common, Mailing, Retention, ServiceTokens},
 };
 use tokio::task::JoinSet;
 use tower::Layer;
@@ -52,6 +54,7 @@ use crate::{
     departures::Departures,
     error::DOMAIN,
     grpc::{Deletions, ProgramHandlers, PublicMethods, RegistrationHandlers, keep_mailing},
+    housekeeping::keep_tidy,
     notices::Notices,
     programs::Programs,
     registrations::Registrations,
@@ -101,6 +104,8 @@ pub struct Config {
     pub secret_key: SecretKey,
     /// How mail is sent.
     pub mail: mail::Settings,
+    /// How long events are kept.
+    pub event_retention: Duration,
     /// The time.
     pub clock: Clock,
     /// Chance.
@@ -118,6 +123,7 @@ impl Config {
         token_rules: TokenRules,
         service_tokens: ServiceTokens,
         mailing: Mailing,
+        retention: Retention,
         auth: RpcChannel,
         common: &Common,
     ) -> Result<Self, StartError> {
@@ -132,6 +138,7 @@ impl Config {
             trusted_proxies: common.client.trusted_proxies.clone(),
             secret_key: SecretKey::load(&mailing.secret, data_dir, &entropy)?,
             mail: mailing.mail,
+            event_retention: retention.event_retention,
             clock: Clock::system(),
             entropy,
         })
@@ -177,7 +184,7 @@ pub async fn serve(
         async move { follow_events(config.auth, &config.service_tokens, deletions).await }
     });
     background.spawn(keep_mailing(notices, users.clone()));
-    background.spawn(repeats::keep_few(db.clone(), config.clock));
+    background.spawn(keep_tidy(db.clone(), config.clock, config.event_retention));
 
     let registrations = RegistrationServiceServer::new(RegistrationHandlers::new(registrations))
         .max_decoding_message_size(MESSAGE_BYTES_MAX);

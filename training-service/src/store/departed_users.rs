@@ -6,8 +6,14 @@ use service_kit::{
     sql,
 };
 
-use super::events;
+use super::{
+    events,
+    expiring::{Expiring, expiring},
+};
 use crate::model::UserId;
+
+/// Those who are noted, by age.
+pub(crate) const DEPARTED_USERS: Expiring = expiring!("departed_users", "departed_at");
 
 /// Notes that a user is gone. Once this is committed, so is every registration that the user will
 /// ever have: it waits for those that are under way, and those that come later find it

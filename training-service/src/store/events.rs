@@ -1,5 +1,5 @@
 //! Tables `training_events` and `event_counter`: what happened, in the order in which it was
-//! committed. Nothing in them is ever changed.
+//! committed. No event is ever changed; old ones are deleted.
 
 use service_kit::{
     Timestamp,
@@ -7,7 +7,11 @@ use service_kit::{
     sql,
 };
 
+use super::expiring::{Expiring, expiring};
 use crate::model::{EventType, NewEvent, ProgramId, RegistrationId, UserId};
+
+/// The events, by age.
+pub(crate) const EVENTS: Expiring = expiring!("training_events", "time");
 
 /// Writes the event with the number that was taken last.
 const INSERT: &str = "INSERT INTO training_events \

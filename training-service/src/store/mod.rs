@@ -3,6 +3,7 @@
 pub(crate) mod auth_events;
 pub(crate) mod departed_users;
 pub(crate) mod events;
+pub(crate) mod expiring;
 pub(crate) mod notices;
 pub(crate) mod programs;
 pub(crate) mod registrations;

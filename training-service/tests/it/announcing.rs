@@ -41,7 +41,11 @@ impl User {
         self.announce_as(program, "").await
     }
 
-    async fn announce_as(&self, program: Program, request_id: &str) -> Result<Program, Rejection> {
+    pub(crate) async fn announce_as(
+        &self,
+        program: Program,
+        request_id: &str,
+    ) -> Result<Program, Rejection> {
         let request =
             CreateProgramRequest { program: Some(program), request_id: request_id.to_owned() };
         let answer = self.programs.clone().create_program(self.sign(request)).await;

@@ -9,6 +9,7 @@ mod auth_peer;
 mod creating;
 mod departures;
 mod histories;
+mod housekeeping;
 mod limits;
 mod listing;
 mod never_oversold;

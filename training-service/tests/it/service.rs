@@ -31,6 +31,9 @@ use training_service::{Config, serve};
 
 use crate::auth_peer::{AuthPeer, SERVICE_TOKEN};
 
+/// How long it keeps events.
+pub(crate) const EVENT_RETENTION: Duration = Duration::from_hours(100);
+
 /// A generated client.
 pub(crate) type Client = RegistrationServiceClient<Channel>;
 
@@ -79,6 +82,7 @@ impl Service {
             trusted_proxies: TrustedProxies::default(),
             secret_key: SecretKey::from_bytes([7; 32]),
             mail: mail::Settings { smtp_url, ..defaults() },
+            event_retention: EVENT_RETENTION,
             clock: clock.clock(),
             entropy: Entropy::system(),
         };
