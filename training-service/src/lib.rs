@@ -8,6 +8,7 @@
 //! | `notices` | who is told by mail what has become of a registration |
 //! | `repeats` | how often a call counts |
 //! | `housekeeping` | what is deleted when it is old |
+//! | `secret_key` | whether the key fits the database |
 //! | `permissions` | who may do what |
 //! | `model` | the values that rules speak of, each valid by its type |
 //! | `store` | the SQL |
@@ -27,6 +28,7 @@ mod permissions;
 mod programs;
 mod registrations;
 mod repeats;
+mod secret_key;
 mod store;
 
 use std::{net::SocketAddr, time::Duration};
@@ -150,7 +152,7 @@ impl Config {
 ///
 /// # Errors
 /// Names `TRAINING_DATABASE_URL` where the database does not answer in 30 s or cannot be migrated,
-/// and `SMTP_URL` where it cannot be used.
+/// `SECRET_KEY` where it does not fit the database, and `SMTP_URL` where it cannot be used.
 pub async fn serve(
     config: Config,
     listener: impl Into<Listener>,
@@ -159,6 +161,7 @@ pub async fn serve(
     let mailer = Mailer::new(&config.mail)?;
     let opening = Box::pin(Db::open(DATABASE_VARIABLE, &config.database, store::MIGRATIONS));
     let Some(db) = shutdown.unless_begun(opening).await.transpose()? else { return Ok(()) };
+    secret_key::require_fit(&db, &config.secret_key).await?;
     let verifier = Verifier::new(
         config.auth.clone(),
         config.token_rules,

@@ -9,6 +9,7 @@ pub(crate) mod programs;
 pub(crate) mod registrations;
 pub(crate) mod requests;
 pub(crate) mod seats;
+pub(crate) mod secret_key_check;
 
 use service_kit::db::Migrations;
 
@@ -20,4 +21,5 @@ pub(crate) const MIGRATIONS: Migrations = service_kit::migrations!("training":
     4 "0004_attendance",
     5 "0005_notices_and_mail",
     7 "0007_departed_users",
+    8 "0008_secret_key_check",
 );

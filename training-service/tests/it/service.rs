@@ -74,18 +74,8 @@ impl Service {
         clock: ManualClock,
         smtp_url: Option<String>,
     ) -> Self {
-        let config = Config {
-            database: database.database_url(),
-            auth: auth.channel.clone(),
-            token_rules: TokenRules { issuer: "pavilion".into(), audience: "pavilion".into() },
-            service_tokens: SERVICE_TOKEN.parse().expect("a service token"),
-            trusted_proxies: TrustedProxies::default(),
-            secret_key: SecretKey::from_bytes([7; 32]),
-            mail: mail::Settings { smtp_url, ..defaults() },
-            event_retention: EVENT_RETENTION,
-            clock: clock.clock(),
-            entropy: Entropy::system(),
-        };
+        let config = config(database, &auth, &clock);
+        let config = Config { mail: mail::Settings { smtp_url, ..defaults() }, ..config };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let channel = channel(listener.local_addr().expect("an address"));
         let shutdown = Shutdown::new();
@@ -118,6 +108,22 @@ impl Service {
         self.shutdown.begin();
         let ended = timeout(Duration::from_secs(10), self.serving).await;
         ended.expect("it ends in time").expect("no panic").expect("a clean end");
+    }
+}
+
+/// What a service on `database` is started with; its mails go to the log.
+pub(crate) fn config(database: &TestDatabase, auth: &AuthPeer, clock: &ManualClock) -> Config {
+    Config {
+        database: database.database_url(),
+        auth: auth.channel.clone(),
+        token_rules: TokenRules { issuer: "pavilion".into(), audience: "pavilion".into() },
+        service_tokens: SERVICE_TOKEN.parse().expect("a service token"),
+        trusted_proxies: TrustedProxies::default(),
+        secret_key: SecretKey::from_bytes([7; 32]),
+        mail: defaults(),
+        event_retention: EVENT_RETENTION,
+        clock: clock.clock(),
+        entropy: Entropy::system(),
     }
 }
 
