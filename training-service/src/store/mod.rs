@@ -1,6 +1,8 @@
 //! The SQL of training-service: each statement once, for all three databases.
 
 pub(crate) mod auth_events;
+#[cfg(test)]
+mod conformance;
 pub(crate) mod departed_users;
 pub(crate) mod events;
 pub(crate) mod expiring;
