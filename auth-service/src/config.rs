@@ -9,7 +9,7 @@ use service_kit::{
     db::DatabaseUrl,
     mail,
     secret::SecretKey,
-    settings::{Common, Mailing, ServiceTokens, defaults},
+    settings::{Common, Mailing, Retention, ServiceTokens, defaults},
 };
 
 use crate::{
@@ -79,6 +79,7 @@ impl Config {
         token_rules: TokenRules,
         service_tokens: ServiceTokens,
         mailing: Mailing,
+        retention: Retention,
         common: &Common,
     ) -> Result<Self, StartError> {
         if settings.signing_key_rotation < settings.access_token_ttl {
@@ -99,6 +100,7 @@ impl Config {
             service_tokens,
             trusted_proxies: common.client.trusted_proxies.clone(),
             mail: mailing.mail,
+            event_retention: retention.event_retention,
             ..Self::of(settings, database, secret_key)
         })
     }
@@ -120,7 +122,7 @@ impl Config {
             refresh_token_ttl: settings.refresh_token_ttl,
             session_ttl_max: settings.session_ttl_max,
             refresh_grace: settings.refresh_grace,
-            event_retention: settings.event_retention,
+            event_retention: defaults::<Retention>().event_retention,
             service_tokens: ServiceTokens::default(),
             trusted_proxies: TrustedProxies::default(),
             password_chars_min: settings.password_min_length.into(),

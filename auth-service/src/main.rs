@@ -7,7 +7,7 @@ use auth_service::{Command, Config, Settings, serve};
 use clap::Parser;
 use service_kit::{
     process::{CommandLine, run},
-    settings::{Common, Mailing, ServiceTokens, bind},
+    settings::{Common, Mailing, Retention, ServiceTokens, bind},
     telemetry,
 };
 
@@ -29,6 +29,8 @@ struct Cli {
     #[command(flatten)]
     mailing: Mailing,
     #[command(flatten)]
+    retention: Retention,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -40,9 +42,11 @@ impl CommandLine for Cli {
 
 fn main() -> ExitCode {
     run("auth-service", async |cli: Cli, shutdown| {
-        let Cli { command, settings, token_rules, service_tokens, mailing, common } = cli;
+        let Cli { command, settings, token_rules, service_tokens, mailing, retention, common } =
+            cli;
         let address = settings.auth_addr;
-        let config = Config::new(settings, token_rules, service_tokens, mailing, &common)?;
+        let config =
+            Config::new(settings, token_rules, service_tokens, mailing, retention, &common)?;
         if let Some(command) = command {
             return command.run(&config, shutdown).await;
         }

@@ -79,16 +79,6 @@ pub struct Settings {
     )]
     pub refresh_grace: Duration,
 
-    /// How long events are kept.
-    #[arg(
-        long,
-        env = "EVENT_RETENTION",
-        value_name = "EVENT_RETENTION",
-        default_value = "365d",
-        value_parser = duration
-    )]
-    pub event_retention: Duration,
-
     /// Characters of a new password at least.
     #[arg(
         long,

@@ -77,6 +77,21 @@ pub struct Mailing {
     pub mail: mail::Settings,
 }
 
+/// What every service that keeps a log of events reads.
+#[derive(Args, Clone, Copy, Debug)]
+#[group(skip)]
+pub struct Retention {
+    /// How long events are kept.
+    #[arg(
+        long,
+        env = "EVENT_RETENTION",
+        value_name = "EVENT_RETENTION",
+        default_value = "365d",
+        value_parser = duration
+    )]
+    pub event_retention: Duration,
+}
+
 /// Where auth-service is found.
 #[derive(Args, Clone, Debug)]
 #[group(skip)]

@@ -4,6 +4,7 @@ pub mod smtp;
 
 use std::{
     env,
+    str::FromStr,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -112,10 +113,20 @@ pub async fn connect(url: &DatabaseUrl) -> Db {
 }
 
 fn server_url(variable: &str) -> String {
-    #[expect(clippy::disallowed_methods, reason = "a setting of the tests, not of the product")]
-    let url = env::var(variable);
-    let url = url.unwrap_or_else(|_| panic!("{variable} is not set: run scripts/test"));
+    let url: Option<String> = setting(variable);
+    let url = url.unwrap_or_else(|| panic!("{variable} is not set: run scripts/test"));
     url.trim_end_matches('/').to_owned()
+}
+
+/// What an environment variable says that is a setting of the tests; `None` where it is not set.
+///
+/// # Panics
+/// Where it says something else.
+pub fn setting<T: FromStr>(variable: &str) -> Option<T> {
+    #[expect(clippy::disallowed_methods, reason = "a setting of the tests, not of the product")]
+    let value = env::var(variable).ok()?;
+    let parsed = value.parse().ok();
+    Some(parsed.unwrap_or_else(|| panic!("{variable} cannot be {value}")))
 }
 
 /// Runs each test on each kind of database, as `name::sqlite`, `name::postgres` and `name::mysql`.

@@ -33,7 +33,7 @@ use service_kit::{
     channel::RpcChannel,
     client::TrustedProxies,
     secret::SecretKey,
-    settings::{ServiceTokens, defaults},
+    settings::{Retention, ServiceTokens, defaults},
     testing::{DatabaseKind, TestDatabase},
 };
 use tokio::{
@@ -229,6 +229,7 @@ async fn start_pavilion(databases: &[TestDatabase; 2], shutdown: &Shutdown) -> S
         trusted_proxies: TrustedProxies::default(),
         secret_key: SecretKey::from_bytes([7; 32]),
         mail: defaults(),
+        event_retention: defaults::<Retention>().event_retention,
         clock: Clock::system(),
         entropy: Entropy::system(),
     };

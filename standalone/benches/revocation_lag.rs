@@ -23,7 +23,7 @@ use service_kit::{
     channel::RpcChannel,
     client::TrustedProxies,
     secret::SecretKey,
-    settings::{ServiceTokens, defaults},
+    settings::{Retention, ServiceTokens, defaults},
     testing::{DatabaseKind, TestDatabase},
 };
 use tokio::net::TcpListener;
@@ -146,6 +146,7 @@ async fn start_training(
         trusted_proxies: TrustedProxies::default(),
         secret_key: SecretKey::from_bytes([7; 32]),
         mail: defaults(),
+        event_retention: defaults::<Retention>().event_retention,
         clock: Clock::system(),
         entropy: Entropy::system(),
     };

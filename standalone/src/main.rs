@@ -12,7 +12,7 @@ use service_kit::{
     channel::RpcChannel,
     process::{CommandLine, run},
     server::Listener,
-    settings::{Common, Mailing, ServiceTokens, bind},
+    settings::{Common, Mailing, Retention, ServiceTokens, bind},
     telemetry,
 };
 
@@ -36,6 +36,8 @@ struct Cli {
     #[command(flatten)]
     mailing: Mailing,
     #[command(flatten)]
+    retention: Retention,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -56,13 +58,14 @@ async fn serve(cli: Cli, shutdown: Shutdown) -> Result<(), StartError> {
     let gateway_addr = cli.gateway.gateway_addr;
 
     // All settings are judged before anything listens.
-    let (rules, mailing) = (cli.token_rules, cli.mailing);
+    let (rules, mailing, retention) = (cli.token_rules, cli.mailing, cli.retention);
     let tokens = cli.service_tokens.or_random(&Entropy::system());
     let auth_config = auth_service::Config::new(
         cli.auth,
         rules.clone(),
         tokens.clone(),
         mailing.clone(),
+        retention,
         &cli.common,
     )?;
     let training_config = training_service::Config::new(
@@ -70,6 +73,7 @@ async fn serve(cli: Cli, shutdown: Shutdown) -> Result<(), StartError> {
         rules,
         tokens,
         mailing,
+        retention,
         auth.clone(),
         &cli.common,
     )?;

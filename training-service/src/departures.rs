@@ -1,12 +1,19 @@
 //! What becomes of what those have here whose accounts are deleted or disabled.
 
-use service_kit::{Clock, db::Db, transaction};
+#[cfg(test)]
+mod tests;
+
+use service_kit::{
+    Clock,
+    db::{Constraint, Db, DbError},
+    transaction,
+};
 
 use crate::{
     error::Error,
     model::UserId,
     registrations::{end, tell_of},
-    store::{auth_events, calendar_keys, registrations},
+    store::{auth_events, calendar_keys, departed_users, registrations},
 };
 
 /// Registrations that are read at once.
@@ -67,8 +74,10 @@ impl Departures {
         Ok(())
     }
 
-    /// Ends all registrations of a user, each with what follows from it in one transaction.
+    /// Ends all registrations of a user, each with what follows from it in one transaction. The
+    /// user makes no further ones, even where a token outlives the account for a moment.
     async fn end_all_of(&self, user_id: UserId) -> Result<(), Error> {
+        self.note(user_id).await?;
         loop {
             let live = registrations::live_of(&self.db, user_id, BATCH_MAX).await?;
             if live.is_empty() {
@@ -80,6 +89,15 @@ impl Departures {
                     transaction!(self.db, |tx| { end(tx, &registration, None, now).await })?;
                 tell_of(&promoted);
             }
+        }
+    }
+
+    /// Notes that a user is gone, unless that is noted already.
+    async fn note(&self, user_id: UserId) -> Result<(), DbError> {
+        let now = self.clock.now();
+        match transaction!(self.db, |tx| { departed_users::insert(tx, user_id, now).await }) {
+            Err(error) if error.violated() == Some(Constraint::Unique) => Ok(()),
+            noted => noted,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use auth_client::Refusal;
 use service_kit::{
     db::DbError,
     rejection::{Rejection, Violation},
@@ -47,6 +48,9 @@ pub(crate) enum Error {
     /// The program was changed since the caller saw it.
     #[error("the program was changed meanwhile: read it again")]
     EtagMismatch,
+    /// The caller's account was deleted: the token has outlived it.
+    #[error("the token has been revoked")]
+    AccountDeleted,
     /// What only coaches and admins may do.
     #[error("only a coach or an admin may do that")]
     RoleRequired,
@@ -75,6 +79,7 @@ impl From<Error> for Rejection {
             Error::ProgramCancelled => rejection(Code::FailedPrecondition, "PROGRAM_CANCELLED"),
             Error::NoSeat => rejection(Code::FailedPrecondition, "NO_SEAT"),
             Error::EtagMismatch => rejection(Code::Aborted, "ETAG_MISMATCH"),
+            Error::AccountDeleted => Refusal::Revoked.rejection(DOMAIN),
             Error::RoleRequired => rejection(Code::PermissionDenied, "ROLE_REQUIRED"),
             Error::AuthUnavailable => {
                 rejection(Code::Unavailable, "AUTH_UNAVAILABLE").retry_after(OUTAGE_PAUSE)

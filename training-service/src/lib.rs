@@ -8,6 +8,8 @@
 //! | `departures` | what becomes of the registrations and calendars of deleted users |
 //! | `notices` | who is told by mail what has become of a registration |
 //! | `repeats` | how often a call counts |
+//! | `housekeeping` | what is deleted when it is old |
+//! | `secret_key` | whether the key fits the database |
 //! | `permissions` | who may do what |
 //! | `icalendar` | calendars as text (RFC 5545) |
 //! | `model` | the values that rules speak of, each valid by its type |
@@ -22,6 +24,7 @@ mod calendars;
 mod departures;
 mod error;
 mod grpc;
+mod housekeeping;
 mod icalendar;
 mod model;
 mod notices;
@@ -29,9 +32,10 @@ mod permissions;
 mod programs;
 mod registrations;
 mod repeats;
+mod secret_key;
 mod store;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use auth_client::{AuthLayer, TokenRules, UserDirectory, Verifier, follow_events};
 use clap::Args;
@@ -47,7 +51,7 @@ use service_kit::{
     mail::{self, MailQueue, Mailer},
     secret::SecretKey,
     server::{Listener, MESSAGE_BYTES_MAX, Services},
-    settings::{Common, Mailing, ServiceTokens},
+    settings::{Common, Mailing, Retention, ServiceTokens},
 };
 use tokio::task::JoinSet;
 use tower::Layer;
@@ -57,6 +61,7 @@ use crate::{
     departures::Departures,
     error::DOMAIN,
     grpc::{Deletions, ProgramHandlers, PublicMethods, RegistrationHandlers, keep_mailing},
+    housekeeping::keep_tidy,
     notices::Notices,
     programs::Programs,
     registrations::Registrations,
@@ -106,6 +111,8 @@ pub struct Config {
     pub secret_key: SecretKey,
     /// How mail is sent.
     pub mail: mail::Settings,
+    /// How long events are kept.
+    pub event_retention: Duration,
     /// The time.
     pub clock: Clock,
     /// Chance.
@@ -123,6 +130,7 @@ impl Config {
         token_rules: TokenRules,
         service_tokens: ServiceTokens,
         mailing: Mailing,
+        retention: Retention,
         auth: RpcChannel,
         common: &Common,
     ) -> Result<Self, StartError> {
@@ -137,6 +145,7 @@ impl Config {
             trusted_proxies: common.client.trusted_proxies.clone(),
             secret_key: SecretKey::load(&mailing.secret, data_dir, &entropy)?,
             mail: mailing.mail,
+            event_retention: retention.event_retention,
             clock: Clock::system(),
             entropy,
         })
@@ -148,7 +157,7 @@ impl Config {
 ///
 /// # Errors
 /// Names `TRAINING_DATABASE_URL` where the database does not answer in 30 s or cannot be migrated,
-/// and `SMTP_URL` where it cannot be used.
+/// `SECRET_KEY` where it does not fit the database, and `SMTP_URL` where it cannot be used.
 pub async fn serve(
     config: Config,
     listener: impl Into<Listener>,
@@ -157,6 +166,7 @@ pub async fn serve(
     let mailer = Mailer::new(&config.mail)?;
     let opening = Box::pin(Db::open(DATABASE_VARIABLE, &config.database, store::MIGRATIONS));
     let Some(db) = shutdown.unless_begun(opening).await.transpose()? else { return Ok(()) };
+    secret_key::require_fit(&db, &config.secret_key).await?;
     let calendars = Calendars::new(
         db.clone(),
         config.clock.clone(),
@@ -188,7 +198,7 @@ pub async fn serve(
         async move { follow_events(config.auth, &config.service_tokens, deletions).await }
     });
     background.spawn(keep_mailing(notices, users.clone()));
-    background.spawn(repeats::keep_few(db.clone(), config.clock));
+    background.spawn(keep_tidy(db.clone(), config.clock, config.event_retention));
 
     let registrations = RegistrationHandlers::new(registrations, calendars.clone());
     let registrations =

@@ -6,7 +6,7 @@ use auth_client::TokenRules;
 use clap::Parser;
 use service_kit::{
     process,
-    settings::{self, AuthPeer, Common, Mailing, ServiceTokens},
+    settings::{self, AuthPeer, Common, Mailing, Retention, ServiceTokens},
     telemetry,
 };
 use training_service::{Config, Settings, serve};
@@ -29,6 +29,8 @@ struct CommandLine {
     #[command(flatten)]
     mailing: Mailing,
     #[command(flatten)]
+    retention: Retention,
+    #[command(flatten)]
     training: Settings,
 }
 
@@ -40,11 +42,12 @@ impl process::CommandLine for CommandLine {
 
 fn main() -> ExitCode {
     process::run("training-service", async |command_line: CommandLine, shutdown| {
-        let CommandLine { common, auth, token_rules, service_tokens, mailing, training } =
+        let CommandLine { common, auth, token_rules, service_tokens, mailing, retention, training } =
             command_line;
         let listener = settings::bind("TRAINING_ADDR", training.training_addr).await?;
         let auth = auth.auth_url.channel();
-        let config = Config::new(training, token_rules, service_tokens, mailing, auth, &common)?;
+        let config =
+            Config::new(training, token_rules, service_tokens, mailing, retention, auth, &common)?;
         Box::pin(serve(config, listener, shutdown)).await
     })
 }

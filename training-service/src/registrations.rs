@@ -42,15 +42,19 @@ impl Registrations {
     ) -> Result<Registration, Error> {
         let user_id = UserId(caller.user_id);
         let now = self.clock.now();
-        match self.create_once(user_id, new, now).await {
+        let created = match self.create_once(user_id, new, now).await {
             // A call at the same time was first: if it had the same request_id, what it made can
             // now be found.
             Err(error) if error.violated() == Some(Constraint::Unique) => {
-                self.create_once(user_id, new, now).await?
+                self.create_once(user_id, new, now).await
             }
             Ok(Err(Error::AlreadyRegistered)) if new.repeatable.is_some() => {
-                self.create_once(user_id, new, now).await?
+                self.create_once(user_id, new, now).await
             }
+            created => created,
+        };
+        match created {
+            Err(DbError::Undone) => Err(Error::AccountDeleted),
             created => created?,
         }
     }
@@ -59,7 +63,8 @@ impl Registrations {
     ///
     /// # Errors
     /// The outer one is the database's and undoes everything: a violated unique key where another
-    /// call with the same `request_id` came in between.
+    /// call with the same `request_id` came in between, [`DbError::Undone`] where the user's
+    /// account was deleted.
     async fn create_once(
         &self,
         user_id: UserId,
@@ -91,16 +96,15 @@ impl Registrations {
             };
             let id = registrations::insert(tx, user_id, &training, place, now).await?;
             repeats::note(tx, &FOR_REGISTRATIONS, user_id, repeatable, id.0, now).await?;
-            let event = NewEvent {
-                event_type: match place {
-                    Some((_, Place::Waiting(_))) => EventType::Waitlisted,
-                    Some((_, Place::Seat)) | None => EventType::Registered,
-                },
-                program_id: place.map(|(program_id, _)| program_id),
-                registration: Some((id, user_id)),
-                actor_id: Some(user_id),
+            let event_type = match place {
+                Some((_, Place::Waiting(_))) => EventType::Waitlisted,
+                Some((_, Place::Seat)) | None => EventType::Registered,
             };
-            events::append(tx, now, event).await?;
+            let program_id = place.map(|(program_id, _)| program_id);
+            let made_by = (id, user_id);
+            if !events::append_registration(tx, now, event_type, program_id, made_by).await? {
+                return Err(DbError::Undone);
+            }
             made(tx, id).await.map(Ok)
         })
     }

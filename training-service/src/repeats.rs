@@ -1,23 +1,17 @@
 //! How often a call counts: one with a `request_id` that came before makes nothing new.
 
-use std::time::Duration;
-
 use aws_lc_rs::digest;
 use service_kit::{
-    Clock, Timestamp,
-    db::{Db, DbError, Tx},
+    Timestamp,
+    db::{DbError, Tx},
     repeatable::REQUEST_ID_LIFETIME,
 };
-use tokio::time::sleep;
 
 use crate::{
     error::Error,
     model::{Repeatable, UserId},
-    store::requests::{Earlier, FOR_PROGRAMS, FOR_REGISTRATIONS, Requests},
+    store::requests::{Earlier, Requests},
 };
-
-/// The pause between two times of deleting request ids that no longer count.
-const SWEEP_PAUSE: Duration = Duration::from_hours(1);
 
 /// The id of what the same call made before, if it did.
 ///
@@ -56,21 +50,6 @@ pub(crate) async fn note(
     let Some(Repeatable { request_id, body }) = repeatable else { return Ok(()) };
     let made = Earlier { fingerprint: fingerprint(body), created_at: now, made_id };
     requests.insert(tx, user_id, request_id, &made).await
-}
-
-/// Deletes the request ids that no longer count, now and every hour. Run it for as long as
-/// anything is made.
-pub(crate) async fn keep_few(db: Db, clock: Clock) {
-    loop {
-        let expired = clock.now() - REQUEST_ID_LIFETIME;
-        for requests in [&FOR_REGISTRATIONS, &FOR_PROGRAMS] {
-            match requests.delete_all_until(&db, expired).await {
-                Ok(deleted) => tracing::debug!(deleted, "deleted expired request ids"),
-                Err(error) => tracing::warn!(%error, "cannot delete expired request ids"),
-            }
-        }
-        sleep(SWEEP_PAUSE).await;
-    }
 }
 
 fn fingerprint(body: &[u8]) -> Vec<u8> {

@@ -12,6 +12,9 @@ pub enum DbError {
     /// a way that undid all.
     #[error("database: a commit shared with other transactions failed")]
     SharedCommit,
+    /// The transaction gave itself up: all that it did is undone.
+    #[error("database: the transaction has undone itself")]
+    Undone,
     /// A stored value that this program would never have written.
     #[error("database: {0} holds a value that cannot be read")]
     Corrupt(&'static str),
@@ -84,7 +87,7 @@ impl DbError {
                 _ => false,
             },
             Self::SharedCommit => true,
-            Self::Corrupt(_) => false,
+            Self::Corrupt(_) | Self::Undone => false,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    sync::Once,
     time::{Duration, SystemTime},
 };
 
@@ -42,14 +43,18 @@ pub(super) enum Outcome {
 }
 
 impl Mailer {
-    /// The mailer that `settings` describe. Warns where mails go to the log.
+    /// The mailer that `settings` describe. Warns where mails go to the log, once for all the
+    /// services of a process.
     ///
     /// # Errors
     /// Names `SMTP_URL`, without its value, where it cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, StartError> {
+        static WARNED: Once = Once::new();
         let smtp = settings.smtp_url.as_deref().map(smtp_transport).transpose()?;
         if smtp.is_none() {
-            tracing::warn!("SMTP_URL is not set: mails are written to the log, codes included");
+            WARNED.call_once(|| {
+                tracing::warn!("SMTP_URL is not set: mails are written to the log, codes included");
+            });
         }
         Ok(Self { from: settings.mail_from.clone(), smtp })
     }
@@ -107,6 +112,7 @@ impl fmt::Debug for Mailer {
 }
 
 fn smtp_transport(url: &str) -> Result<AsyncSmtpTransport<Tokio1Executor>, StartError> {
+    static WARNED: Once = Once::new();
     let wrong = || {
         let message = "not of the form smtps://user:password@host:port or \
                        smtp://user:password@host:port?tls=required";
@@ -119,7 +125,11 @@ fn smtp_transport(url: &str) -> Result<AsyncSmtpTransport<Tokio1Executor>, Start
     }
     let has_password = url.split_once("://").is_some_and(|(_, rest)| rest.contains('@'));
     if url.starts_with("smtp://") && has_password && query != Some("tls=required") {
-        tracing::warn!("SMTP_URL: the password may go out unencrypted; ?tls=required prevents it");
+        WARNED.call_once(|| {
+            tracing::warn!(
+                "SMTP_URL: the password may go out unencrypted; ?tls=required prevents it"
+            );
+        });
     }
     // The library's message may quote the URL, and with it the password.
     let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|_| wrong())?;

@@ -14,7 +14,7 @@ use clap::Parser;
 use service_kit::{
     Clock, Shutdown, StartError,
     channel::RpcChannel,
-    settings::{Common, Mailing, ServiceTokens},
+    settings::{Common, Mailing, Retention, ServiceTokens},
     testing::TestDatabase,
 };
 use tokio::{
@@ -41,6 +41,8 @@ struct Settings {
     service_tokens: ServiceTokens,
     #[command(flatten)]
     mailing: Mailing,
+    #[command(flatten)]
+    retention: Retention,
     #[command(flatten)]
     common: Common,
 }
@@ -145,7 +147,7 @@ impl Deployment {
         let training_database = TestDatabase::create(auth_database.kind).await;
         let (auth_port, training_port, gateway_port) = (Port::free(), Port::free(), Port::free());
 
-        let Settings { training, token_rules, service_tokens, mailing, common, .. } =
+        let Settings { training, token_rules, service_tokens, mailing, retention, common, .. } =
             Settings::read(&training_database, service_token);
         let auth = auth_port.channel();
         let config = training_service::Config::new(
@@ -153,6 +155,7 @@ impl Deployment {
             token_rules,
             service_tokens,
             mailing,
+            retention,
             auth,
             &common,
         );
@@ -184,9 +187,16 @@ impl Deployment {
 
     /// Starts auth-service, where it was before.
     pub(crate) fn start_auth(&mut self) {
-        let Settings { auth, token_rules, service_tokens, mailing, common, .. } =
+        let Settings { auth, token_rules, service_tokens, mailing, retention, common, .. } =
             Settings::read(&self.auth_database, self.service_token);
-        let config = auth_service::Config::new(auth, token_rules, service_tokens, mailing, &common);
+        let config = auth_service::Config::new(
+            auth,
+            token_rules,
+            service_tokens,
+            mailing,
+            retention,
+            &common,
+        );
         let config =
             auth_service::Config { clock: self.ahead.clock(), ..config.expect("good settings") };
         let listener = self.auth_port.listen();

@@ -148,3 +148,17 @@ async fn no_secret_is_in_any_line_at_any_level() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_warning_about_a_setting_that_two_services_read_comes_once() {
+    let unencrypted = "smtp://user:hunter2@127.0.0.1:25";
+    for (settings, warning) in [
+        (&[][..], "SMTP_URL is not set"),
+        (&[("SMTP_URL", unencrypted)], "SMTP_URL: the password may go out unencrypted"),
+    ] {
+        let home = Home::new();
+        home.start(settings).await.stop().await;
+        let log = home.log();
+        assert_eq!(log.matches(warning).count(), 1, "{log}");
+    }
+}

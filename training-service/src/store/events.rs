@@ -1,33 +1,62 @@
 //! Tables `training_events` and `event_counter`: what happened, in the order in which it was
-//! committed. Nothing in them is ever changed.
+//! committed. No event is ever changed; old ones are deleted.
 
 use service_kit::{
     Timestamp,
-    db::{DbError, Tx},
+    db::{DbError, Query, Tx},
     sql,
 };
 
-use crate::model::{EventType, NewEvent, ProgramId, UserId};
+use super::expiring::{Expiring, expiring};
+use crate::model::{EventType, NewEvent, ProgramId, RegistrationId, UserId};
+
+/// The events, by age.
+pub(crate) const EVENTS: Expiring = expiring!("training_events", "time");
+
+/// Writes the event with the number that was taken last.
+const INSERT: &str = "INSERT INTO training_events \
+    (sequence, time, type, program_id, registration_id, user_id, actor_id) \
+    SELECT last, ?, ?, ?, ?, ?, ? FROM event_counter WHERE id = 1";
 
 /// Writes an event. From here on the transaction holds the counter, so that numbers are given out
 /// in the order of commits: whatever else it locks, it locks before.
 pub(crate) async fn append(tx: &mut Tx, time: Timestamp, event: NewEvent) -> Result<(), DbError> {
     take_numbers(tx, 1).await?;
-    let insert = sql!(
-        "INSERT INTO training_events \
-         (sequence, time, type, program_id, registration_id, user_id, actor_id) \
-         SELECT last, ?, ?, ?, ?, ?, ? FROM event_counter WHERE id = 1"
-    );
-    tx.query(insert)
+    bind(tx.query(sql!(INSERT)), time, event).execute().await.map(drop)
+}
+
+/// Writes as [`append`] does that a user has made a registration. `false`, and nothing is
+/// written, where the user's account was deleted: the transaction has to be undone then.
+pub(crate) async fn append_registration(
+    tx: &mut Tx,
+    time: Timestamp,
+    event_type: EventType,
+    program_id: Option<ProgramId>,
+    (id, user_id): (RegistrationId, UserId),
+) -> Result<bool, DbError> {
+    take_numbers(tx, 1).await?;
+    // Read only now: whoever notes that an account is deleted holds the counter, too.
+    let insert =
+        sql!(INSERT, " AND NOT EXISTS (SELECT user_id FROM departed_users WHERE user_id = ?)");
+    let registration = Some((id, user_id));
+    let event = NewEvent { event_type, program_id, registration, actor_id: Some(user_id) };
+    Ok(bind(tx.query(insert), time, event).bind(user_id.0).execute().await? == 1)
+}
+
+fn bind(query: Query<'_>, time: Timestamp, event: NewEvent) -> Query<'_> {
+    query
         .bind(time.micros())
         .bind(event.event_type.as_str())
         .bind(event.program_id.map(|id| id.0))
         .bind(event.registration.map(|(id, _)| id.0))
         .bind(event.registration.map(|(_, user_id)| user_id.0))
         .bind(event.actor_id.map(|id| id.0))
-        .execute()
-        .await
-        .map(drop)
+}
+
+/// Waits for all transactions that have written an event and are not committed, and lets no other
+/// one write any until this one ends.
+pub(super) async fn lock(tx: &mut Tx) -> Result<(), DbError> {
+    take_numbers(tx, 0).await
 }
 
 /// Writes that the `count` registrations that wait for `program_id` with tickets up to

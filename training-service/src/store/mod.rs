@@ -2,12 +2,17 @@
 
 pub(crate) mod auth_events;
 pub(crate) mod calendar_keys;
+#[cfg(test)]
+mod conformance;
+pub(crate) mod departed_users;
 pub(crate) mod events;
+pub(crate) mod expiring;
 pub(crate) mod notices;
 pub(crate) mod programs;
 pub(crate) mod registrations;
 pub(crate) mod requests;
 pub(crate) mod seats;
+pub(crate) mod secret_key_check;
 
 use service_kit::db::Migrations;
 
@@ -19,4 +24,6 @@ pub(crate) const MIGRATIONS: Migrations = service_kit::migrations!("training":
     4 "0004_attendance",
     5 "0005_notices_and_mail",
     6 "0006_calendar_keys",
+    7 "0007_departed_users",
+    8 "0008_secret_key_check",
 );

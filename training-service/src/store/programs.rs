@@ -97,12 +97,16 @@ pub(crate) async fn list(
     page: Page,
     now: Timestamp,
 ) -> Result<Vec<Program>, DbError> {
+    // MySQL's `=` does not look at spaces at the end. (The collations that do have other names
+    // on MariaDB.)
     let select = sql!(
         "SELECT ",
         COLUMNS,
         DETAILS,
-        " FROM programs WHERE id > ? AND (? = '' OR sport = ?) \
-         AND (? = '' OR training_level = ?) AND (? = 0 OR ",
+        " FROM programs WHERE id > ? \
+         AND (? = '' OR sport = ? AND LENGTH(sport) = LENGTH(?)) \
+         AND (? = '' OR training_level = ? AND LENGTH(training_level) = LENGTH(?)) \
+         AND (? = 0 OR ",
         OPEN,
         ") ORDER BY id LIMIT ?"
     );
@@ -112,6 +116,8 @@ pub(crate) async fn list(
         .bind(page.after_id)
         .bind(sport.to_owned())
         .bind(sport.to_owned())
+        .bind(sport.to_owned())
+        .bind(level.to_owned())
         .bind(level.to_owned())
         .bind(level.to_owned())
         .bind(i64::from(filter.open_only))

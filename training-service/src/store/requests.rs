@@ -2,14 +2,12 @@
 
 use service_kit::{
     Timestamp,
-    db::{Db, DbError, Statement, Tx},
+    db::{DbError, Statement, Tx},
     sql,
 };
 
+use super::expiring::{Expiring, expiring};
 use crate::model::{RequestId, UserId};
-
-/// About how many rows one statement deletes, so that none holds up other writers for long.
-const BATCH_ROWS: i64 = 500;
 
 /// The statements of one of the tables.
 #[derive(Debug)]
@@ -17,8 +15,8 @@ pub(crate) struct Requests {
     find: Statement,
     insert: Statement,
     delete: Statement,
-    next: Statement,
-    delete_all: Statement,
+    /// All of them, by age.
+    pub(crate) expiring: Expiring,
 }
 
 macro_rules! requests {
@@ -43,12 +41,7 @@ macro_rules! requests {
                 $table,
                 " WHERE user_id = ? AND request_id = ? AND created_at <= ?"
             ),
-            next: sql!(
-                "SELECT created_at FROM ",
-                $table,
-                " WHERE created_at <= ? ORDER BY created_at LIMIT 1 OFFSET ?"
-            ),
-            delete_all: sql!("DELETE FROM ", $table, " WHERE created_at <= ?"),
+            expiring: expiring!($table, "created_at"),
         }
     };
 }
@@ -123,20 +116,5 @@ impl Requests {
     ) -> Result<(), DbError> {
         let query = tx.query(self.delete).bind(user_id.0).bind(request_id.as_str());
         query.bind(end.micros()).execute().await.map(drop)
-    }
-
-    /// Deletes all requests made until `end`, and tells how many they were.
-    pub(crate) async fn delete_all_until(&self, db: &Db, end: Timestamp) -> Result<u64, DbError> {
-        let mut deleted = 0;
-        loop {
-            // A LIMIT on DELETE is MySQL's alone, so a batch ends at an instant.
-            let next = db.read(self.next).bind(end.micros()).bind(BATCH_ROWS);
-            let next = next.fetch_optional().await?;
-            let batch_end = next.as_ref().map_or(Ok(end.micros()), |row| row.get(0))?;
-            deleted += db.write(self.delete_all).bind(batch_end).execute().await?;
-            if next.is_none() {
-                return Ok(deleted);
-            }
-        }
     }
 }

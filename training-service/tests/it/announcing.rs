@@ -41,7 +41,11 @@ impl User {
         self.announce_as(program, "").await
     }
 
-    async fn announce_as(&self, program: Program, request_id: &str) -> Result<Program, Rejection> {
+    pub(crate) async fn announce_as(
+        &self,
+        program: Program,
+        request_id: &str,
+    ) -> Result<Program, Rejection> {
         let request =
             CreateProgramRequest { program: Some(program), request_id: request_id.to_owned() };
         let answer = self.programs.clone().create_program(self.sign(request)).await;
@@ -217,6 +221,27 @@ on_each_database! {
         assert_eq!(again, cancelled);
         let refused = coach.change(cancelled, &["title"]).await.expect_err("refused");
         assert_eq!(reason(&refused), (Code::FailedPrecondition, "PROGRAM_CANCELLED"));
+    }
+
+    async fn a_filter_finds_exactly_that_text(database) {
+        let service = Service::start(&database).await;
+        let coach = service.user_with(3, &["coach"]);
+        let texts = ["cricket", "cricket ", "cricket  ", " cricket", "Cricket", "cricke\u{301}t"];
+        for text in texts {
+            let sport = Program { sport: text.to_owned(), ..program(1) };
+            coach.announce(sport).await.expect("created");
+        }
+        for text in texts {
+            let sport = "football".to_owned();
+            let level = Program { sport, training_level: text.to_owned(), ..program(1) };
+            coach.announce(level).await.expect("created");
+        }
+        for (at, text) in (1..).zip(texts) {
+            let sport = ListProgramsRequest { sport: text.to_owned(), ..Default::default() };
+            assert_eq!(service.found(sport).await, [at], "{text:?}");
+            let level = ListProgramsRequest { training_level: text.to_owned(), ..Default::default() };
+            assert_eq!(service.found(level).await, [at + 6], "{text:?}");
+        }
     }
 
     async fn filters_and_pages_lead_through_the_programs(database) {

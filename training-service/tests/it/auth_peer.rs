@@ -194,10 +194,14 @@ impl AuthPeer {
         });
     }
 
+    /// The number of the last event; 0 for none.
+    pub(crate) fn last_event(&self) -> i64 {
+        self.state.events.borrow().last().map_or(0, |event| event.sequence)
+    }
+
     /// Keeps what has happened so far no longer.
     pub(crate) fn forget_events(&self) {
-        let last = self.state.events.borrow().last().map_or(0, |event| event.sequence);
-        self.state.forgotten.store(last, Ordering::SeqCst);
+        self.state.forgotten.store(self.last_event(), Ordering::SeqCst);
     }
 
     /// How often it was asked about a single token.

@@ -1,18 +1,16 @@
 //! What becomes of the registrations of deleted users.
 
-use std::time::Duration;
-
 use proto::{
     auth::v1::EventType,
     training::v1::{Registration, RegistrationStatus},
 };
-use service_kit::on_each_database;
-use tokio::time::sleep;
+use service_kit::{db::Db, on_each_database, sql};
+use tonic::Code;
 
 use crate::{
     announcing::program,
     auth_peer::AuthPeer,
-    service::{Service, seat, training},
+    service::{Service, reason, seat, training, until},
 };
 
 on_each_database! {
@@ -32,13 +30,7 @@ on_each_database! {
         let statuses = async |user| -> Vec<_> {
             service.user(user).list_own().await.iter().map(Registration::status).collect()
         };
-        for _ in 0..100 {
-            if statuses(11).await == [RegistrationStatus::Cancelled; 3] {
-                break;
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-        assert_eq!(statuses(11).await, [RegistrationStatus::Cancelled; 3]);
+        until(async || statuses(11).await == [RegistrationStatus::Cancelled; 3]).await;
         assert_eq!(statuses(12).await, [RegistrationStatus::Confirmed; 2]);
         assert_eq!(statuses(13).await, [RegistrationStatus::Waitlisted; 2]);
 
@@ -50,6 +42,70 @@ on_each_database! {
         service.auth.tell(EventType::UserDeleted, 12);
         service.stop().await;
         until_confirmed(&replica, 13).await;
+    }
+
+    async fn whose_account_is_deleted_registers_for_nothing_more(database) {
+        let service = Service::start(&database).await;
+        let coach = service.user_with(3, &["coach"]);
+        let id = coach.announce(program(2)).await.expect("created").id;
+        for user in [11, 12] {
+            service.user(user).create(seat(id)).await.expect("registered");
+        }
+        service.auth.tell(EventType::UserDeleted, 11);
+        service.user(13).create(seat(id)).await.expect("registered");
+        until_confirmed(&service, 13).await;
+
+        // The end of the token is not told: only the deletion is.
+        let late = service.user(11);
+        for request in [seat(id), training("cricket", "beginner")] {
+            let refused = late.create(request).await.expect_err("refused");
+            assert_eq!(reason(&refused), (Code::Unauthenticated, "TOKEN_REVOKED"));
+        }
+        assert_eq!(late.list_own().await.len(), 1, "what has ended");
+        let shown = service.program(id).await.expect("found");
+        assert_eq!((shown.seats_taken, shown.waitlist_length), (2, 0));
+    }
+
+    async fn what_a_crash_interrupts_is_finished_and_nothing_is_done_twice(database) {
+        let service = Service::start(&database).await;
+        let coach = service.user_with(3, &["coach"]);
+        for _ in 0..2 {
+            let id = coach.announce(program(1)).await.expect("created").id;
+            for user in [11, 12] {
+                service.user(user).create(seat(id)).await.expect("registered");
+            }
+        }
+        let (auth, clock) = (service.auth.clone(), service.clock.clone());
+        let db = database.connect().await;
+        let set_seats = async |taken: i64| {
+            let update = sql!("UPDATE programs SET seats_taken = ? WHERE id = 2");
+            db.write(update).bind(taken).execute().await.expect("stored");
+        };
+        // Giving back a seat that is not taken fails: it comes no further than the first program.
+        set_seats(0).await;
+        auth.tell(EventType::UserDeleted, 11);
+        until(async || of_type(&db, "PROMOTED").await == [2]).await;
+        service.stop().await;
+        assert_eq!(cursor(&db).await, 0);
+
+        set_seats(1).await;
+        let service = Service::start_with(&database, auth.clone(), clock.clone()).await;
+        until(async || cursor(&db).await == 1).await;
+        assert_eq!(of_type(&db, "REGISTRATION_CANCELLED").await, [1, 3]);
+        assert_eq!(of_type(&db, "PROMOTED").await, [2, 4]);
+        service.stop().await;
+
+        // As a crash leaves it that comes after all is done, and before that is noted.
+        let forget = sql!("UPDATE auth_events_cursor SET sequence = 0");
+        db.write(forget).execute().await.expect("stored");
+        let service = Service::start_with(&database, auth, clock).await;
+        until(async || cursor(&db).await == 1).await;
+        assert_eq!(of_type(&db, "REGISTRATION_CANCELLED").await, [1, 3]);
+        assert_eq!(of_type(&db, "PROMOTED").await, [2, 4]);
+        for id in [1, 2] {
+            let shown = service.program(id).await.expect("found");
+            assert_eq!((shown.seats_taken, shown.waitlist_length), (1, 0));
+        }
     }
 
     async fn deletions_that_are_no_longer_told_of_are_found_out(database) {
@@ -130,23 +186,25 @@ on_each_database! {
 
 /// Waits until it was asked so often whose accounts there are.
 async fn until_asked_for_users(auth: &AuthPeer, times: usize) {
-    for _ in 0..200 {
-        if auth.times_asked_for_users() >= times {
-            return;
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-    panic!("it was asked {} times only", auth.times_asked_for_users());
+    until(async || auth.times_asked_for_users() >= times).await;
 }
 
 /// Waits until the only registration of a user has a seat.
 async fn until_confirmed(service: &Service, user: i64) {
-    for _ in 0..200 {
-        let own = service.user(user).list_own().await;
-        if own.iter().all(|one| one.status() == RegistrationStatus::Confirmed) {
-            return;
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-    panic!("user {user} still waits");
+    let is_confirmed = |one: &Registration| one.status() == RegistrationStatus::Confirmed;
+    until(async || service.user(user).list_own().await.iter().all(is_confirmed)).await;
+}
+
+/// The number of the last event that was dealt with.
+pub(crate) async fn cursor(db: &Db) -> i64 {
+    let select = db.read(sql!("SELECT sequence FROM auth_events_cursor"));
+    select.fetch_one().await.expect("a row").get(0).expect("a number")
+}
+
+/// The registrations of which the log tells this, in order.
+async fn of_type(db: &Db, event_type: &str) -> Vec<i64> {
+    let select =
+        sql!("SELECT registration_id FROM training_events WHERE type = ? ORDER BY sequence");
+    let rows = db.read(select).bind(event_type.to_owned()).fetch_all().await.expect("events");
+    rows.iter().map(|row| row.get(0).expect("an id")).collect()
 }

@@ -9,6 +9,8 @@ mod auth_peer;
 mod calendars;
 mod creating;
 mod departures;
+mod histories;
+mod housekeeping;
 mod limits;
 mod listing;
 mod never_oversold;

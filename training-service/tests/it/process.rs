@@ -75,6 +75,7 @@ fn help_lists_every_setting() {
         "TRAINING_DATABASE_URL",
         "SECRET_KEY",
         "SMTP_URL",
+        "EVENT_RETENTION",
         "AUTH_URL",
         "DATA_DIR",
         "TOKEN_ISSUER",

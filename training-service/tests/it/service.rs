@@ -1,6 +1,6 @@
 //! A running training-service, and the users that call it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, panic::Location, time::Duration};
 
 use auth_client::TokenRules;
 use proto::training::v1::{
@@ -18,7 +18,11 @@ use service_kit::{
     settings::defaults,
     testing::{ManualClock, TestDatabase},
 };
-use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use tokio::{
+    net::TcpListener,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 use tonic::{
     Code, Request,
     transport::{Channel, Endpoint},
@@ -26,6 +30,9 @@ use tonic::{
 use training_service::{Config, serve};
 
 use crate::auth_peer::{AuthPeer, SERVICE_TOKEN};
+
+/// How long it keeps events.
+pub(crate) const EVENT_RETENTION: Duration = Duration::from_hours(100);
 
 /// A generated client.
 pub(crate) type Client = RegistrationServiceClient<Channel>;
@@ -67,17 +74,8 @@ impl Service {
         clock: ManualClock,
         smtp_url: Option<String>,
     ) -> Self {
-        let config = Config {
-            database: database.database_url(),
-            auth: auth.channel.clone(),
-            token_rules: TokenRules { issuer: "pavilion".into(), audience: "pavilion".into() },
-            service_tokens: SERVICE_TOKEN.parse().expect("a service token"),
-            trusted_proxies: TrustedProxies::default(),
-            secret_key: SecretKey::from_bytes([7; 32]),
-            mail: mail::Settings { smtp_url, ..defaults() },
-            clock: clock.clock(),
-            entropy: Entropy::system(),
-        };
+        let config = config(database, &auth, &clock);
+        let config = Config { mail: mail::Settings { smtp_url, ..defaults() }, ..config };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let channel = channel(listener.local_addr().expect("an address"));
         let shutdown = Shutdown::new();
@@ -110,6 +108,22 @@ impl Service {
         self.shutdown.begin();
         let ended = timeout(Duration::from_secs(10), self.serving).await;
         ended.expect("it ends in time").expect("no panic").expect("a clean end");
+    }
+}
+
+/// What a service on `database` is started with; its mails go to the log.
+pub(crate) fn config(database: &TestDatabase, auth: &AuthPeer, clock: &ManualClock) -> Config {
+    Config {
+        database: database.database_url(),
+        auth: auth.channel.clone(),
+        token_rules: TokenRules { issuer: "pavilion".into(), audience: "pavilion".into() },
+        service_tokens: SERVICE_TOKEN.parse().expect("a service token"),
+        trusted_proxies: TrustedProxies::default(),
+        secret_key: SecretKey::from_bytes([7; 32]),
+        mail: defaults(),
+        event_retention: EVENT_RETENTION,
+        clock: clock.clock(),
+        entropy: Entropy::system(),
     }
 }
 
@@ -169,6 +183,21 @@ impl User {
         let value = format!("Bearer {}", self.token).parse().expect("a header value");
         request.metadata_mut().insert("authorization", value);
         request
+    }
+}
+
+/// Waits until something holds.
+#[track_caller]
+pub(crate) fn until(holds: impl AsyncFn() -> bool) -> impl Future<Output = ()> {
+    let caller = Location::caller();
+    async move {
+        for _ in 0..400 {
+            if holds().await {
+                return;
+            }
+            sleep(Duration::from_millis(25)).await;
+        }
+        panic!("waited in vain at {caller}");
     }
 }
 

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use service_kit::{
-    on_each_database,
-    testing::{DatabaseKind, TestDatabase},
+    Shutdown, on_each_database,
+    secret::SecretKey,
+    sql,
+    testing::{DatabaseKind, ManualClock, TestDatabase},
 };
-use tokio::time::timeout;
+use tokio::{net::TcpListener, time::timeout};
 use tokio_stream::{StreamExt, once};
 use tonic::transport::Channel;
 use tonic_health::pb::{
@@ -18,7 +20,12 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-use crate::service::{Service, training};
+use training_service::{Config, serve};
+
+use crate::{
+    auth_peer::AuthPeer,
+    service::{Service, channel, config, training},
+};
 
 const SERVICE: &str = "training.v1.RegistrationService";
 const PROGRAMS: &str = "training.v1.ProgramService";
@@ -55,6 +62,39 @@ on_each_database! {
             serving(&service.channel, name).await;
             let answer = HealthClient::new(service.channel.clone()).check(check(name)).await;
             assert_eq!(answer.expect("known").into_inner().status(), ServingStatus::Serving);
+        }
+    }
+
+    async fn a_key_that_does_not_fit_the_database_is_refused(database) {
+        let clock = ManualClock::default();
+        let auth = AuthPeer::start(clock.clock()).await;
+        let (config, shutdown) = (config(&database, &auth, &clock), Shutdown::new());
+        let service = Service::start_with(&database, auth, clock).await;
+        serving(&service.channel, SERVICE).await;
+        let another = Config { secret_key: SecretKey::from_bytes([8; 32]), ..config };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let refused = Box::pin(serve(another.clone(), listener, shutdown.clone())).await;
+        let told = refused.expect_err("refused").to_string();
+        assert!(told.starts_with("SECRET_KEY: another one than"), "{told}");
+        // The one that fits still does.
+        serving(&service.replica(&database).await.channel, SERVICE).await;
+
+        // What it says to do where the other one is lost.
+        let forget = sql!("DELETE FROM secret_key_check");
+        database.connect().await.write(forget).execute().await.expect("deleted");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let channel = channel(listener.local_addr().expect("an address"));
+        let served = tokio::spawn(serve(another, listener, shutdown.clone()));
+        serving(&channel, SERVICE).await;
+        shutdown.begin();
+        served.await.expect("no panic").expect("a clean end");
+    }
+
+    async fn replicas_that_start_together_agree_on_a_key(database) {
+        let first = Service::start(&database).await;
+        let second = first.replica(&database).await;
+        for service in [first, second] {
+            serving(&service.channel, SERVICE).await;
         }
     }
 

@@ -1,0 +1,28 @@
+//! Table `departed_users`: whose accounts were deleted of late.
+
+use service_kit::{
+    Timestamp,
+    db::{DbError, Tx},
+    sql,
+};
+
+use super::{
+    events,
+    expiring::{Expiring, expiring},
+};
+use crate::model::UserId;
+
+/// Those who are noted, by age.
+pub(crate) const DEPARTED_USERS: Expiring = expiring!("departed_users", "departed_at");
+
+/// Notes that a user is gone. Once this is committed, so is every registration that the user will
+/// ever have: it waits for those that are under way, and those that come later find it
+/// ([`events::append_registration`]).
+///
+/// # Errors
+/// A violated unique key where it is noted already.
+pub(crate) async fn insert(tx: &mut Tx, user_id: UserId, now: Timestamp) -> Result<(), DbError> {
+    let insert = sql!("INSERT INTO departed_users (user_id, departed_at) VALUES (?, ?)");
+    tx.query(insert).bind(user_id.0).bind(now.micros()).execute().await?;
+    events::lock(tx).await
+}
