@@ -9,7 +9,7 @@ use service_kit::Timestamp;
 
 use crate::{
     KeySet, Refusal, TokenRules,
-    token::{TOKEN_BYTES_MAX, UnverifiedToken, VerifiedToken},
+    token::{UnverifiedToken, VerifiedToken, check_form},
 };
 
 /// Tokens that are remembered, of about 400 bytes each; the least used make room for others.
@@ -68,9 +68,7 @@ impl LocalVerifier {
     /// # Errors
     /// Why it is refused, or which key is missing.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<VerifiedToken>, NotVerified> {
-        if token.len() > TOKEN_BYTES_MAX {
-            return Err(Refusal::Malformed.into());
-        }
+        check_form(token)?;
         let token_digest = token_digest(token);
         if let Some(verified) = self.good.get(&token_digest) {
             // All else that was judged of it does not change; `nbf` would if a clock is set back,

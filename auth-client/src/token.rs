@@ -2,6 +2,8 @@
 //!
 //! The headers `jku`, `x5u`, `x5c` and `jwk` are not even read: a token does not choose its key.
 
+use std::cmp::Ordering;
+
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use service_kit::Timestamp;
@@ -10,6 +12,9 @@ use crate::{KeySet, Refusal, Role, Roles, keys::Algorithm};
 
 /// The longest token that is looked at.
 pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
+
+/// How many segments a token has (RFC 7515 section 7.1).
+pub(crate) const SEGMENTS: usize = 3;
 
 /// The `typ` of an access token (RFC 9068 section 2.1).
 pub const TOKEN_TYPE: &str = "at+jwt";
@@ -132,14 +137,9 @@ impl<'t> UnverifiedToken<'t> {
     /// # Errors
     /// Where it is not of the form that auth-service issues.
     pub fn parse(token: &'t str) -> Result<Self, Refusal> {
-        if token.len() > TOKEN_BYTES_MAX {
-            return Err(Refusal::Malformed);
-        }
+        check_form(token)?;
         let (message, signature) = token.rsplit_once('.').ok_or(Refusal::Segments)?;
         let (header, payload) = message.split_once('.').ok_or(Refusal::Segments)?;
-        if payload.contains('.') {
-            return Err(Refusal::Malformed);
-        }
         let header = BASE64_URL_SAFE_NO_PAD.decode(header).map_err(|_| Refusal::Header)?;
         let header: Header = serde_json::from_slice(&header).map_err(|_| Refusal::Header)?;
         let typ_is_ours = header.typ.as_deref().is_some_and(is_access_token_type);
@@ -193,6 +193,18 @@ impl<'t> UnverifiedToken<'t> {
             expires_at,
             key_id: self.key_id.clone(),
         })
+    }
+}
+
+/// Looks at the number of segments, and then at the length.
+///
+/// # Errors
+/// Where it need not be looked at any further.
+pub(crate) fn check_form(token: &str) -> Result<(), Refusal> {
+    match token.split('.').count().cmp(&SEGMENTS) {
+        Ordering::Less => Err(Refusal::Segments),
+        Ordering::Equal if token.len() <= TOKEN_BYTES_MAX => Ok(()),
+        Ordering::Equal | Ordering::Greater => Err(Refusal::Malformed),
     }
 }
 

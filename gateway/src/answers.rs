@@ -9,12 +9,14 @@ use crate::{resources::User, signing_in::SignedIn};
 /// That it was done.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Message {
+    #[schema(example = "Logout successful")]
     pub(crate) message: &'static str,
 }
 
 /// That it was done to an account, and how that is now.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AccountMessage {
+    #[schema(example = "User registered successfully")]
     pub(crate) message: &'static str,
     pub(crate) user: User,
 }
@@ -33,6 +35,7 @@ pub(crate) struct Tokens {
     #[schema(example = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl")]
     access_token: String,
     /// Opaque; good for one refresh.
+    #[schema(example = "sPTRmVn0WGIuLuUbtkJ4lBqk3vQOJrsLOhj8ahbDEZI")]
     refresh_token: String,
     /// Always `Bearer`.
     #[schema(example = "Bearer")]
@@ -56,6 +59,7 @@ impl From<auth::Tokens> for Tokens {
 /// The tokens of a new session, and whose it is.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LoggedIn {
+    #[schema(example = "Login successful")]
     message: &'static str,
     #[serde(flatten)]
     tokens: Tokens,

@@ -24,6 +24,7 @@ use crate::{
     compression::compress,
     cors::share,
     limits::{HEADER_BYTES_MAX, TARGET_BYTES_MAX},
+    origin::check_host,
     problem::Problem,
     request_id::{RequestId, X_REQUEST_ID},
     upstream::Arrival,
@@ -34,7 +35,7 @@ pub(crate) fn around(routes: Router<Gateway>, gateway: &Gateway) -> Router {
     let routes = routes
         .layer(from_fn(compress))
         .layer(CatchPanicLayer::custom(after_panic))
-        .layer(from_fn(refuse_large_heads));
+        .layer(from_fn(refuse_bad_heads));
     // Around all that refuses, so that a page can read the refusals too.
     let shared = match gateway.0.allowed_origins.layer() {
         Some(cors) => routes.layer(from_fn_with_state(cors, share)),
@@ -84,7 +85,7 @@ async fn pass(State(gateway): State<Gateway>, mut request: Request, next: Next) 
     .await
 }
 
-async fn refuse_large_heads(request: Request, next: Next) -> Result<Response, Problem> {
+async fn refuse_bad_heads(request: Request, next: Next) -> Result<Response, Problem> {
     let target_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target_bytes > TARGET_BYTES_MAX {
         let text = "The request's path and query are larger than 8 KiB";
@@ -97,6 +98,7 @@ async fn refuse_large_heads(request: Request, next: Next) -> Result<Response, Pr
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Err(Problem::new(status, "HEADERS_TOO_LARGE", text));
     }
+    check_host(request.version(), request.headers())?;
     Ok(next.run(request).await)
 }
 
@@ -142,7 +144,7 @@ fn set_headers(headers: &mut HeaderMap, request_id: &RequestId) {
 #[cfg(test)]
 mod tests {
     use axum::{body::Body, routing::get};
-    use http::header::ALLOW;
+    use http::header::{ALLOW, HOST};
     use service_kit::channel::RpcChannel;
     use tower::ServiceExt;
 
@@ -162,7 +164,8 @@ mod tests {
     }
 
     fn get_request(path: &str) -> Request {
-        Request::get(path).header("x-request-id", "mine").body(Body::empty()).expect("a request")
+        let request = Request::get(path).header(HOST, "x").header("x-request-id", "mine");
+        request.body(Body::empty()).expect("a request")
     }
 
     #[tokio::test]

@@ -42,8 +42,9 @@ mod tests {
             .route("/fault", get(async || Problem::internal()))
             .route("/away", get(async || Problem::unavailable()));
         let (routes, _) = worded(routes.into(), "Registration failed").split_for_parts();
-        let request = Request::get(path).body(Body::empty()).expect("a request");
-        let Ok(response) = edge::around(routes, &gateway).oneshot(request).await;
+        let request = Request::get(path).header("host", "x").body(Body::empty());
+        let Ok(response) =
+            edge::around(routes, &gateway).oneshot(request.expect("a request")).await;
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), 10_000).await.expect("a body");
         let problem: Value = serde_json::from_slice(&body).expect("JSON");

@@ -184,6 +184,11 @@ impl Members {
         self.left.contains_key(name)
     }
 
+    /// Whether something is wrong with what was read of it.
+    pub(crate) fn is_wrong(&self, name: &str) -> bool {
+        self.violations.iter().any(|violation| violation.field == name)
+    }
+
     fn take(&mut self, name: &'static str) -> Option<Value> {
         #[cfg(test)]
         asked::note(name);

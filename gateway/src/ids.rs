@@ -1,5 +1,7 @@
 //! `{id}` in a path.
 
+use std::convert::Infallible;
+
 use axum::extract::{FromRequestParts, Path};
 use http::{StatusCode, request::Parts};
 use utoipa::IntoParams;
@@ -19,6 +21,18 @@ impl FromRequestParts<Gateway> for Id {
         let segment = Path::<String>::from_request_parts(parts, gateway).await;
         let id = segment.ok().and_then(|Path(segment)| parse(&segment));
         id.map(Self).ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", "Not found"))
+    }
+}
+
+/// What is named in a path. Bytes that are no text name what nothing is called.
+pub(crate) struct Name(pub(crate) String);
+
+impl FromRequestParts<Gateway> for Name {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Infallible> {
+        let segment = Path::<String>::from_request_parts(parts, gateway).await;
+        Ok(Self(segment.map_or_else(|_| char::REPLACEMENT_CHARACTER.into(), |Path(name)| name)))
     }
 }
 

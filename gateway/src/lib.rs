@@ -16,6 +16,7 @@
 //! | `body`, `fields` | reading a body, and the members of one that is JSON |
 //! | `ids`, `idempotency`, `if_match`, `bearer`, `cookies` | what else a request holds |
 //! | `query` | reading the parameters of a query |
+//! | `negotiation` | what a client accepts |
 //! | `packed` | content that does not change, compressed once |
 //! | `paging` | `?page_size=&page_token=` and the `Link` to the next page |
 //! | `upstream` | a call to a service on behalf of an HTTP request |
@@ -47,6 +48,7 @@ mod idempotency;
 mod ids;
 mod if_match;
 pub mod limits;
+mod negotiation;
 mod openapi;
 mod origin;
 mod packed;

@@ -2,7 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use http::{
-    HeaderValue,
+    HeaderMap, HeaderValue, Version,
     header::HOST,
     request::Parts,
     uri::{Authority, Scheme},
@@ -25,12 +25,33 @@ impl Origin {
     /// # Errors
     /// 400 where the host is none.
     pub(crate) fn known(self) -> Result<String, Problem> {
-        self.0.ok_or_else(|| {
-            let description = "Host must be a name or an address, with or without a port";
-            let violation = Violation::new("Host", "INVALID_FORMAT", description);
-            Wording::PLAIN.bad_input(vec![violation])
-        })
+        self.0.ok_or_else(no_host)
     }
+}
+
+fn no_host() -> Problem {
+    let description = "Host must be a name or an address, with or without a port";
+    Wording::PLAIN.bad_input(vec![Violation::new("Host", "INVALID_FORMAT", description)])
+}
+
+/// Looks whether a request over HTTP/1 has the `Host` that it has to have, which may be empty (RFC
+/// 9112 section 3.2). Over HTTP/2 there may be none beside `:authority`.
+///
+/// # Errors
+/// 400 where there is none, there are several, or it is no host.
+pub(crate) fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Problem> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let is_good = match (hosts.next(), hosts.next()) {
+        (None, _) => version != Version::HTTP_11,
+        (Some(host), None) => host.is_empty() || host.to_str().is_ok_and(is_authority),
+        (Some(_), Some(_)) => version > Version::HTTP_11,
+    };
+    if is_good { Ok(()) } else { Err(no_host()) }
+}
+
+/// Of a name or an address, with or without a port, and no user.
+fn is_authority(host: &str) -> bool {
+    !host.contains('@') && host.parse::<Authority>().is_ok()
 }
 
 impl FromRequestParts<Gateway> for Origin {

@@ -11,11 +11,13 @@ use flate2::{
     read::{GzDecoder, GzEncoder},
 };
 use http::{
-    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    HeaderMap, HeaderValue, StatusCode,
     header::{
         ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
     },
 };
+
+use crate::negotiation::{list, weighed};
 
 /// Higher than for what is compressed for one client; the window is a power of two bytes.
 const BROTLI_QUALITY: u32 = 9;
@@ -114,24 +116,15 @@ impl Variant {
 
 /// How much the client likes `coding` (RFC 9110 section 12.5.3); zero where it does not name it.
 fn weight(headers: &HeaderMap, coding: &str) -> f32 {
-    let named = list(headers, &ACCEPT_ENCODING).find_map(|choice| {
-        let (name, weight) = choice.split_once(';').unwrap_or((choice, "q=1"));
-        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse().ok());
-        name.trim().eq_ignore_ascii_case(coding).then(|| weight.unwrap_or(0.0))
-    });
-    named.unwrap_or(0.0)
+    let mut choices = list(headers, &ACCEPT_ENCODING).map(weighed);
+    let named = choices.find(|(name, _)| name.eq_ignore_ascii_case(coding));
+    named.map_or(0.0, |(_, weight)| weight)
 }
 
 /// Whether the client has what `tag`, a strong one, stands for (RFC 9110 section 13.1.2).
 pub(crate) fn is_known(headers: &HeaderMap, tag: &[u8]) -> bool {
     list(headers, &IF_NONE_MATCH)
         .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known).as_bytes() == tag)
-}
-
-/// The members of a header that is a list.
-fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).map(str::trim)
 }
 
 #[cfg(test)]

@@ -18,7 +18,8 @@ use crate::{
     query::{FromQuery, Parameters},
 };
 
-/// Where a client asks for no page, it gets all: up to this many pages of this size.
+/// Where a client asks for no page, it gets up to this many of this size: 10,000 in all, as the
+/// descriptions of the routes say.
 const PAGES_MAX: usize = 10;
 const PAGE_SIZE: i32 = 1000;
 

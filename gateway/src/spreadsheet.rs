@@ -1,23 +1,14 @@
 //! Lists as CSV (RFC 4180) that a spreadsheet takes for nothing but text and numbers.
 
-use std::borrow::Cow;
-
 use axum::response::{IntoResponse, Response};
 use csv::Writer;
-use http::{
-    HeaderMap, HeaderValue,
-    header::{ACCEPT, CONTENT_TYPE},
-};
+use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 
-use crate::{problem::Problem, resources::Participant};
+use crate::{negotiation::prefers, problem::Problem, resources::Participant};
 
-/// Whether `text/csv` is among what the client accepts by name.
+/// Whether the client would rather have a list as CSV than as JSON.
 pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
-    let lists = headers.get_all(ACCEPT).iter().filter_map(|list| list.to_str().ok());
-    lists.flat_map(|list| list.split(',')).any(|choice| {
-        let essence = choice.split(';').next().unwrap_or_default();
-        essence.trim().eq_ignore_ascii_case("text/csv")
-    })
+    prefers(headers, "text/csv", "application/json")
 }
 
 /// A row for each participant, below one with the names of the columns.
@@ -38,20 +29,26 @@ fn write(participants: &[Participant]) -> Result<Vec<u8>, csv::Error> {
     table.write_record(Participant::COLUMNS)?;
     for participant in participants {
         let cells = participant.cells();
-        table.write_record(cells.iter().map(|cell| harmless(cell).into_owned()))?;
+        table.write_record(cells.iter().map(|cell| harmless(cell)))?;
     }
     table.into_inner().map_err(|error| error.into_error().into())
 }
 
-/// Marks as text what spreadsheets may take for a formula (OWASP, "CSV Injection").
-fn harmless(cell: &str) -> Cow<'_, str> {
-    const STARTS: [char; 11] =
-        ['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
-    if cell.trim_start_matches(' ').starts_with(STARTS) {
-        format!("'{cell}").into()
-    } else {
-        cell.into()
+/// Marks as text what spreadsheets may take for a formula (OWASP, "CSV Injection"): at the start of
+/// the cell, and after all that some of them take for its end, quoted or not.
+fn harmless(cell: &str) -> String {
+    const STARTS: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+    const BLANKS: [char; 3] = ['\t', '\r', '\n'];
+    const ENDS: [char; 6] = [',', ';', '|', '\t', '\r', '\n'];
+    let is_blank = cell.trim_start_matches(' ').starts_with(BLANKS);
+    let mut text = String::from(if is_blank { "'" } else { "" });
+    for part in cell.split_inclusive(ENDS) {
+        if part.trim_start_matches([' ', '"']).starts_with(STARTS) {
+            text.push('\'');
+        }
+        text.push_str(part);
     }
+    text
 }
 
 #[cfg(test)]
@@ -62,11 +59,31 @@ mod tests {
 
     #[test]
     fn no_cell_can_start_a_formula() {
-        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\u{ff1d}1"] {
+        for formula in
+            ["=1+1", "+1", "-1", "@SUM(A1)", "\ta", "\ra", "\na", " =1", "\"=1", "\u{ff1d}1"]
+        {
             assert_eq!(harmless(formula), format!("'{formula}"));
         }
-        for text in ["", "ann", "a=b", "ann@example.com", "7"] {
+        for text in ["", "ann", "a=b", "ann@example.com", "7", "a; b", "Doe, Ann-Lea", "a\r\nb"] {
             assert_eq!(harmless(text), text);
+        }
+    }
+
+    #[test]
+    fn what_some_spreadsheet_takes_for_the_end_of_a_cell_starts_no_formula_either() {
+        for (cell, expected) in [
+            ("x;=1+1", "x;'=1+1"),
+            ("x,-1", "x,'-1"),
+            ("x|@SUM(A1)", "x|'@SUM(A1)"),
+            ("x\t=1", "x\t'=1"),
+            ("x\r\n+1", "x\r\n'+1"),
+            ("x; \"=1\"", "x;' \"=1\""),
+            ("x\";\u{ff1d}1", "x\";'\u{ff1d}1"),
+            ("=1;;=2", "'=1;;'=2"),
+            (";\t=1", ";\t'=1"),
+            ("\t=1", "'\t'=1"),
+        ] {
+            assert_eq!(harmless(cell), expected, "{cell:?}");
         }
     }
 
@@ -85,15 +102,5 @@ mod tests {
             "registration_id,user_id,username,name,email,status,waitlist_position,registered_at,attendance\n\
              3,7,ann,\"'=HYPERLINK(\"\"x\"\",\"\"y\"\")\",'+ann@example.com,unknown,,,\n"
         );
-    }
-
-    #[test]
-    fn csv_is_for_those_who_ask_for_it() {
-        for (accept, wanted) in
-            [("text/csv", true), ("text/html, Text/CSV;q=0.9", true), ("*/*", false), ("", false)]
-        {
-            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
-            assert_eq!(is_wanted(&headers), wanted, "{accept}");
-        }
     }
 }

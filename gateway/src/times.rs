@@ -18,12 +18,39 @@ pub(crate) fn without_zone(time: Option<Timestamp>) -> Option<String> {
     Some(text)
 }
 
-/// Reads what RFC 3339 has: a date, a time and an offset.
+/// Reads what RFC 3339 has: a date, a time and an offset; up to nine fractional digits.
 pub(crate) fn parse(text: &str) -> Option<Timestamp> {
+    if !has_form(text.as_bytes()) {
+        return None;
+    }
     let time: jiff::Timestamp = text.parse().ok()?;
     let nanos = time.as_nanosecond();
     let seconds = nanos.div_euclid(NANOS_A_SECOND).try_into().ok()?;
     Some(Timestamp { seconds, nanos: nanos.rem_euclid(NANOS_A_SECOND).try_into().ok()? })
+}
+
+/// Whether it is a `date-time` (RFC 3339 section 5.6), whatever its numbers are: jiff takes more of
+/// ISO 8601, and RFC 9557.
+fn has_form(text: &[u8]) -> bool {
+    let fits = |text: &[u8], form: &[u8]| {
+        let fits = |(byte, wanted): (&u8, &u8)| match wanted {
+            b'0' => byte.is_ascii_digit(),
+            _ => byte.eq_ignore_ascii_case(wanted),
+        };
+        text.len() == form.len() && text.iter().zip(form).all(fits)
+    };
+    let Some((start, mut rest)) = text.split_at_checked("0000-00-00T00:00:00".len()) else {
+        return false;
+    };
+    if let [b'.', fraction @ ..] = rest {
+        let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if digits == 0 {
+            return false;
+        }
+        rest = &fraction[digits..];
+    }
+    let is_offset = fits(rest, b"Z") || fits(rest, b"+00:00") || fits(rest, b"-00:00");
+    fits(start, b"0000-00-00T00:00:00") && is_offset
 }
 
 #[cfg(test)]
@@ -59,11 +86,38 @@ mod tests {
 
     #[test]
     fn reads_times_of_any_offset_and_before_the_epoch() {
-        for noon in ["2026-01-31T12:00:00Z", "2026-01-31T13:00:00.000+01:00"] {
+        for noon in [
+            "2026-01-31T12:00:00Z",
+            "2026-01-31t12:00:00z",
+            "2026-01-31T13:00:00.000+01:00",
+            "2026-01-31T06:30:00.000000000-05:30",
+            "2026-01-31T12:00:00-00:00",
+        ] {
             assert_eq!(parse(noon), Some(at(1_769_860_800, 0)), "{noon}");
         }
         assert_eq!(parse("1969-12-31T23:59:59.5Z"), Some(at(-1, 500_000_000)));
         for bad in ["", "2026-01-31", "2026-01-31T12:00:00", "2026-02-30T12:00:00Z", "noon"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn reads_nothing_but_rfc_3339() {
+        for bad in [
+            "2030-01-31 12:00:00Z",
+            "20300131T120000Z",
+            "2030-01-31T12:00:00+01:00[Europe/Berlin]",
+            "2030-01-31T12:00:00Z[UTC]",
+            "2030-01-31T12:00:00,5Z",
+            "2030-01-31T12:00:00.Z",
+            "2030-01-31T12:00:00+01",
+            "2030-01-31T12:00:00+0100",
+            "2030-01-31T12:00:00+01:00:00",
+            "2030-01-31T12:00Z",
+            "2030-01-31T12Z",
+            "+002030-01-31T12:00:00Z",
+            "2030-01-31T12:00:00\u{e9}",
+        ] {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

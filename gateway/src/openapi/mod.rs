@@ -8,7 +8,7 @@ pub(crate) mod refusals;
 use utoipa::openapi::{
     Components, Header, Info, License, OpenApi, PathItem, Paths, Ref, RefOr, Required, Schema,
     Server, Tag,
-    path::{Operation, Parameter, ParameterIn},
+    path::Operation,
     schema::{Object, ObjectBuilder, Type},
     security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
@@ -134,17 +134,10 @@ fn operation_id(method: &str, path: &str) -> String {
 }
 
 fn add_refusals(path: &str, operation: &mut Operation) {
-    let parameters = operation.parameters.iter().flatten();
-    let mut ways = parameters.filter_map(|parameter| match parameter {
-        RefOr::T(Parameter { parameter_in, .. }) => Some(parameter_in.clone()),
-        RefOr::Ref(_) => None,
-    });
-    let takes_values = ways.any(|way| way != ParameterIn::Path);
     let takes_body = operation.request_body.is_some();
     let wants_token = operation.security.as_ref().is_some_and(|ways| !ways.is_empty());
     let follows = [
         (true, Refusal::ALWAYS),
-        (takes_values || takes_body, &[Refusal::BadRequest][..]),
         (takes_body, Refusal::OF_A_BODY),
         (wants_token, &[Refusal::Unauthorized]),
         (path.contains('{'), &[Refusal::NotFound]),

@@ -36,13 +36,15 @@ pub(crate) enum Refusal {
 impl Refusal {
     /// Those of every route.
     pub(super) const ALWAYS: &[Self] = &[
+        // For want of `Host`, if for nothing else.
+        Self::BadRequest,
         Self::UriTooLong,
         Self::TooManyRequests,
         Self::HeadersTooLarge,
         Self::Internal,
         Self::Unavailable,
     ];
-    /// Those of every route that reads a body, beside 400.
+    /// Those of every route that reads a body.
     pub(super) const OF_A_BODY: &[Self] =
         &[Self::RequestTimeout, Self::PayloadTooLarge, Self::UnsupportedMediaType];
     /// Those whose reason passes.
@@ -211,8 +213,6 @@ macro_rules! named {
 named! {
     /// 401, of a route that takes credentials and no token.
     Unauthorized = Unauthorized;
-    /// 400, of a route that takes a text in its path.
-    BadRequest = BadRequest;
     /// 403.
     Forbidden = Forbidden;
     /// 404, of a route that names the thing in the body.

@@ -125,6 +125,11 @@ impl Problem {
         self.status == StatusCode::UNAUTHORIZED && self.code.contains("TOKEN_")
     }
 
+    /// Whether there is no such thing as was asked for.
+    pub(crate) fn is_of_absence(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
     /// The code, for the log.
     pub(crate) fn code(&self) -> &str {
         &self.code

@@ -3,19 +3,11 @@
 
 use std::sync::LazyLock;
 
-use axum::{
-    extract::Path,
-    response::{IntoResponse, Response},
-};
+use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_SECURITY_POLICY};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{
-    Gateway,
-    openapi::{OPERATION, refusals::BadRequest},
-    packed::Packed,
-    problem::Problem,
-};
+use crate::{Gateway, ids::Name, openapi::OPERATION, packed::Packed, problem::Problem};
 
 pub(super) fn routes() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new()
@@ -113,10 +105,9 @@ static PARTS: [(&str, LazyLock<Packed>); 3] = [
             (String = "text/css"),
         )),
         (status = 304, description = "It is the one that `If-None-Match` names."),
-        BadRequest,
     )
 )]
-async fn part_of_docs(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+async fn part_of_docs(Name(name): Name, headers: HeaderMap) -> Result<Response, Problem> {
     let part = PARTS.iter().find(|part| part.0 == name);
     let part = part.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", "Not found"))?;
     Ok(part.1.answer(&headers))

@@ -159,7 +159,7 @@ impl FromQuery for Search {
     }
 }
 
-/// All accounts, or a page of them; for administrators.
+/// A page of accounts, or without `page_size` and `page_token` the first 10,000; for administrators.
 #[utoipa::path(
     get,
     path = "/api/users",

@@ -68,7 +68,9 @@ const REGISTER: Wording = Wording {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RegisteredWithId)]
 struct Registered {
+    #[schema(example = "User registered successfully")]
     message: &'static str,
+    #[schema(minimum = 1, example = 1)]
     user_id: i64,
     user: User,
 }
@@ -96,19 +98,32 @@ async fn register(
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = LoggedInByAllNames)]
 struct LoggedIn {
+    #[schema(example = "Login successful")]
     message: &'static str,
+    #[schema(minimum = 1, example = 1)]
     user_id: i64,
+    /// The same as `access_token`.
+    #[schema(example = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl")]
     token: String,
+    /// A JWT (RFC 9068), sent as `Authorization: Bearer ...`.
+    #[schema(example = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl")]
     access_token: String,
+    /// The same as `refresh_token`.
+    #[schema(example = "sPTRmVn0WGIuLuUbtkJ4lBqk3vQOJrsLOhj8ahbDEZI")]
     refresh: String,
+    /// Opaque; good for one refresh.
+    #[schema(example = "sPTRmVn0WGIuLuUbtkJ4lBqk3vQOJrsLOhj8ahbDEZI")]
     refresh_token: String,
     /// Always `Bearer`.
+    #[schema(example = "Bearer")]
     token_type: String,
     /// The lifetime of the access token in seconds.
+    #[schema(example = 900)]
     expires_in: i64,
     /// The handle, or else the name.
+    #[schema(example = "newuser")]
     username: String,
-    #[schema(required)]
+    #[schema(required, example = "user@example.com")]
     email: Option<String>,
 }
 

@@ -84,8 +84,8 @@ mod tests {
         let (_, nowhere) = RpcChannel::in_process();
         let router = router(&Gateway::new(Config::new(nowhere.clone(), nowhere)));
         let request = Request::builder().method(method).uri(path.replace("{id}", "1"));
-        let mut request =
-            request.header("content-type", content_type).body(Body::from(body)).expect("a request");
+        let request = request.header("host", "x").header("content-type", content_type);
+        let mut request = request.body(Body::from(body)).expect("a request");
         let client = ClientAddress::from(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
         request.extensions_mut().insert(client);
         let Ok(answer) = router.oneshot(request).await;

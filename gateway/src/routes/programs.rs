@@ -230,25 +230,35 @@ async fn create(
 )]
 async fn update(call: Call, Id(id): Id, if_match: IfMatch, body: Fields) -> Result<Shown, Problem> {
     let wording = wording(&if_match);
-    let request = call.request(body.read(wording, |body| changes(body, id, if_match))?);
+    let (mut program, paths) = body.read(wording, |body| changes(body, id))?;
+    if let Some(etag) = if_match.choose(async || current_etag(&call, id).await).await? {
+        program.etag = etag;
+    }
+    let update_mask = Some(FieldMask { paths });
+    let request = call.request(UpdateProgramRequest { program: Some(program), update_mask });
     let answer = call.answer(call.programs().update_program(request), wording).await?;
     shown(answer.program)
 }
 
 /// In the body, what has changed meanwhile is a conflict; in the header, a condition that fails.
-fn wording(IfMatch(tag): &IfMatch) -> &'static Wording {
-    if tag.is_empty() { &WORDING } else { &CONDITIONAL }
+fn wording(if_match: &IfMatch) -> &'static Wording {
+    if if_match.is_set() { &CONDITIONAL } else { &WORDING }
 }
 
-/// The `etag` that the program must still have, if any.
-fn etag(body: &mut Members, IfMatch(tag): IfMatch) -> String {
-    let member = body.text("etag");
-    if tag.is_empty() { member } else { tag }
+/// The etag that a program has now, which the service compares once more when it changes it; `None`
+/// where there is no program, of which it tells only who may change one.
+async fn current_etag(call: &Call, program_id: i64) -> Result<Option<String>, Problem> {
+    let request = call.request(GetProgramRequest { program_id });
+    match call.answer(call.programs().get_program(request), &WORDING).await {
+        Ok(answer) => Ok(Some(given(answer.program)?.etag)),
+        Err(problem) if problem.is_of_absence() => Ok(None),
+        Err(problem) => Err(problem),
+    }
 }
 
-/// What is absent stays as it is; what is null goes, where it may.
-fn changes(body: &mut Members, id: i64, if_match: IfMatch) -> UpdateProgramRequest {
-    let etag = etag(body, if_match);
+/// What is absent stays as it is; what is null goes, where it may. With the paths of what changes.
+fn changes(body: &mut Members, id: i64) -> (training::Program, Vec<String>) {
+    let etag = body.text("etag");
     let mut program = training::Program { id, etag, ..training::Program::default() };
     let mut paths = Vec::new();
     for (name, field) in [
@@ -282,7 +292,7 @@ fn changes(body: &mut Members, id: i64, if_match: IfMatch) -> UpdateProgramReque
             paths.push(name.to_owned());
         }
     }
-    UpdateProgramRequest { program: Some(program), update_mask: Some(FieldMask { paths }) }
+    (program, paths)
 }
 
 /// Ends a program, for which nobody can register any more; for coaches and administrators.
@@ -317,7 +327,9 @@ async fn cancel(
     body: Fields,
 ) -> Result<Shown, Problem> {
     let wording = wording(&if_match);
-    let etag = body.read(wording, |body| etag(body, if_match))?;
+    let member = body.read(wording, |body| body.text("etag"))?;
+    let header = if_match.choose(async || current_etag(&call, program_id).await).await?;
+    let etag = header.unwrap_or(member);
     let request = call.request(CancelProgramRequest { program_id, etag });
     let answer = call.answer(call.programs().cancel_program(request), wording).await?;
     shown(answer.program)

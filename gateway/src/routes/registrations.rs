@@ -66,8 +66,9 @@ async fn create(
 ) -> Result<(StatusCode, Json<Created>), Problem> {
     let request = body.read(&CREATE, |body| {
         let program_id = body.integer("program_id");
-        // With a program they are taken from it.
-        let text = if program_id == 0 { Members::expected } else { Members::text };
+        // With a program they are taken from it, even with one that is badly named.
+        let is_free = program_id == 0 && !body.is_wrong("program_id");
+        let text = if is_free { Members::expected } else { Members::text };
         CreateRegistrationRequest {
             sport: text(body, "sport"),
             training_level: text(body, "training_level"),
@@ -82,7 +83,7 @@ async fn create(
     Ok((StatusCode::CREATED, Json(Created { message: "Registration successful", registration })))
 }
 
-/// One's own registrations, oldest first: all of them, or a page.
+/// One's own registrations, oldest first: a page, or without `page_size` and `page_token` the first 10,000.
 #[utoipa::path(
     get,
     path = "/registrations",

@@ -1,6 +1,6 @@
 //! Where one is signed in: `/sessions` and `/auth/logout_all`.
 
-use axum::{Json, extract::Path};
+use axum::Json;
 use http::StatusCode;
 use proto::auth::v1::{ListSessionsRequest, LogoutAllRequest, RevokeSessionRequest};
 use serde::Serialize;
@@ -10,7 +10,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     Gateway,
     fields::NoMembers,
-    openapi::{ACCOUNTS, bodies::Nothing, refusals::BadRequest},
+    ids::Name,
+    openapi::{ACCOUNTS, bodies::Nothing},
     problem::{Problem, Wording},
     resources::Session,
     upstream::Call,
@@ -42,13 +43,9 @@ async fn list(call: Call) -> Result<Json<Vec<Session>>, Problem> {
     security(("bearer" = [])),
     params(("id" = String, Path, description = "A `session_id`.")),
     request_body = Nothing,
-    responses((status = 204, description = "It is ended."), BadRequest)
+    responses((status = 204, description = "It is ended."))
 )]
-async fn revoke(
-    call: Call,
-    Path(session_id): Path<String>,
-    _: NoMembers,
-) -> Result<StatusCode, Problem> {
+async fn revoke(call: Call, Name(session_id): Name, _: NoMembers) -> Result<StatusCode, Problem> {
     let request = call.request(RevokeSessionRequest { session_id });
     call.answer(call.users().revoke_session(request), &Wording::PLAIN).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -57,7 +54,10 @@ async fn revoke(
 /// That it was done, and how many sessions there were.
 #[derive(Debug, Serialize, ToSchema)]
 struct LoggedOutEverywhere {
+    #[schema(example = "Logout successful")]
     message: &'static str,
+    /// The one of the request is among them.
+    #[schema(minimum = 0, example = 2)]
     sessions_ended: i64,
 }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{Method, header};
 use http_body_util::Full;
+use proto::auth::v1::RevokeSessionRequest;
 use service_kit::rejection::{Rejection, Violation};
 use tonic::{Code, Status};
 
@@ -20,6 +21,21 @@ async fn an_unknown_path_is_404() {
     for path in ["/", "/nothing", "/registrations/", "/auth", "/%2e%2e/etc"] {
         gateway.get(path).await.assert_problem(404, "NOT_FOUND");
     }
+}
+
+#[tokio::test]
+async fn a_name_that_is_no_text_names_nothing() {
+    let unknown = Rejection::new(Code::NotFound, "auth.v1", "SESSION_NOT_FOUND", "prose");
+    let auth = Scripted::refusing(unknown).await;
+    let gateway = start_gateway(auth.channel.clone(), nowhere().await).await;
+    for path in ["/docs/%ff", "/programs/%ff"] {
+        gateway.get(path).await.assert_problem(404, "NOT_FOUND");
+    }
+    let request = gateway.request(Method::DELETE, "/sessions/%ff").body(Full::default());
+    let answer = gateway.send(request.expect("a request")).await;
+    answer.assert_problem(404, "SESSION_NOT_FOUND");
+    let asked: RevokeSessionRequest = auth.calls()[0].message();
+    assert_eq!(asked.session_id, "\u{fffd}", "the service looks at the token first");
 }
 
 #[tokio::test]
@@ -94,6 +110,37 @@ async fn a_body_that_is_no_json_object_is_400() {
     }
     let answer = gateway.post("/auth/login", Bytes::from_static(b"{\"email\": \"\xff\"}")).await;
     answer.assert_problem(400, "INVALID_ARGUMENT");
+}
+
+#[tokio::test]
+async fn a_request_of_http_1_names_its_host_once() {
+    let gateway = start_alone().await;
+    let ask = async |version: &str, hosts: &str| {
+        let head = format!("GET /healthz HTTP/{version}\r\n{hosts}connection: close\r\n\r\n");
+        exchange(&gateway, &head).await
+    };
+    for (version, hosts) in [
+        ("1.1", ""),
+        ("1.1", "host: a\r\nhost: a\r\n"),
+        ("1.0", "host: a\r\nhost: b\r\n"),
+        ("1.1", "host: a b\r\n"),
+        ("1.1", "host: ann@club.example\r\n"),
+    ] {
+        let answer = ask(version, hosts).await;
+        assert!(answer.contains(" 400 Bad Request\r\n"), "{version} {hosts}: {answer}");
+        assert!(answer.contains("application/problem+json"), "{answer}");
+        assert!(answer.contains(r#""field":"Host""#), "{answer}");
+    }
+    for (version, hosts) in [
+        ("1.0", ""),
+        ("1.1", "host: \r\n"),
+        ("1.1", "host: club.example:80\r\n"),
+        ("1.1", "host: [::1]:5000\r\n"),
+        ("1.1", "host: my_club\r\n"),
+    ] {
+        let answer = ask(version, hosts).await;
+        assert!(answer.contains(" 200 OK\r\n"), "{version} {hosts}: {answer}");
+    }
 }
 
 #[tokio::test]
@@ -180,12 +227,16 @@ async fn wrong_types_and_missing_members_are_told_at_once_without_asking_the_ser
     let expected = [["username", "INVALID_TYPE"], ["email", "REQUIRED"], ["password", "REQUIRED"]];
     assert_eq!(answer.errors(), expected);
 
-    let answer = gateway.post("/registrations", r#"{"program_id": 1.0}"#).await;
-    answer.assert_problem(400, "INVALID_ARGUMENT");
+    for program_id in ["1.0", "\"1\""] {
+        let body = format!(r#"{{"program_id": {program_id}}}"#);
+        let answer = gateway.post("/registrations", body).await;
+        answer.assert_problem(400, "INVALID_ARGUMENT");
+        assert_eq!(answer.json["message"], "program_id must be an integer of 64 bits");
+        assert_eq!(answer.errors(), [["program_id", "INVALID_TYPE"]], "the program has the rest");
+    }
+    let answer = gateway.post("/registrations", r#"{"program_id": null, "sport": 7}"#).await;
     assert_eq!(answer.json["message"], "Missing sport or training_level");
-    let expected =
-        [["program_id", "INVALID_TYPE"], ["sport", "REQUIRED"], ["training_level", "REQUIRED"]];
-    assert_eq!(answer.errors(), expected);
+    assert_eq!(answer.errors(), [["sport", "INVALID_TYPE"], ["training_level", "REQUIRED"]]);
 
     let answer = gateway.post("/registrations", r#"{"sport": [], "program_id": 4}"#).await;
     assert_eq!(answer.errors(), [["sport", "INVALID_TYPE"]], "the program has the level");

@@ -13,6 +13,27 @@ use crate::{
 const UNSIGNED: &str = r#"{"msg": "Missing Authorization Header"}"#;
 
 #[tokio::test]
+async fn what_is_wrong_with_an_authorization_is_told_whatever_it_is_made_of() {
+    let home = Home::new();
+    let pavilion = home.start(&[]).await;
+    let http = pavilion.http();
+    let long = format!("Bearer a.{}", "b".repeat(9_000));
+    for (value, code, text) in [
+        (&b""[..], "TOKEN_MISSING", "Missing Authorization Header"),
+        (b"Bearer", "TOKEN_MALFORMED", "Not enough segments"),
+        (b"Bearer \xff", "TOKEN_MALFORMED", "Not enough segments"),
+        (b"Bearer caf\xc3\xa9.b", "TOKEN_MALFORMED", "Not enough segments"),
+        (long.as_bytes(), "TOKEN_MALFORMED", "Not enough segments"),
+        (b"Bearer \xff.b.c", "TOKEN_MALFORMED", "Invalid token"),
+    ] {
+        for path in ["/registrations", "/sessions"] {
+            let request = http.request(Method::GET, path).header("authorization", value);
+            http.send(request, None).await.assert_refused(code, text);
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_idempotency_key_makes_one_account_of_a_registration_that_is_sent_again() {
     let home = Home::new();
     let pavilion = home.start(&[]).await;

@@ -161,6 +161,22 @@ async fn a_program_is_changed_by_whoever_saw_its_last_change() {
         let weak = conditional(method, path, &format!("W/{now}"), body).await;
         assert_eq!(weak.status, 412, "a weak tag never matches: {weak:?}");
     }
+    let body = Some(json!({ "title": "Nets III" }));
+    for (tags, path, status) in [
+        (format!("W/{now}, {seen}, \"other\""), "/programs/1", 412),
+        (format!("{seen}, \"other\""), "/programs/2", 404),
+        (format!("{seen} {now}"), "/programs/1", 412),
+    ] {
+        let refused = conditional(Method::PATCH, path, &tags, body.clone()).await;
+        assert_eq!(refused.status, status, "{tags}: {refused:?}");
+    }
+    let unsigned = http.request(Method::PATCH, "/programs/2").header("if-match", "\"1\", \"2\"");
+    assert_eq!(http.send(unsigned, body.clone()).await.status, 401);
+    let listed = http.signed(Method::PATCH, "/programs/1", &admin);
+    let listed = listed.header("if-match", seen).header("if-match", now);
+    let listed = http.send(listed, Some(json!({ "description": "With a coach" }))).await;
+    assert_eq!(listed.status, 200, "one of several tags: {listed:?}");
+    let now = listed.headers["etag"].to_str().expect("ASCII");
     let body = Some(json!({ "title": "Nets III", "etag": made.text("etag") }));
     let changed = conditional(Method::PATCH, "/programs/1", now, body).await;
     assert_eq!((changed.status, changed.text("title")), (200, "Nets III".to_owned()));

@@ -67,6 +67,8 @@ fn malformed(auth: &AuthPeer) -> Vec<(&'static str, String, Option<&'static str>
         ("no token", String::new(), Some("segments")),
         ("one segment", "abc".to_owned(), Some("segments")),
         ("two segments", format!("{}.{payload}", segments[0]), Some("segments")),
+        ("two long segments", format!("{payload}.{}", "x".repeat(9 * 1024)), Some("segments")),
+        ("two segments of whatever", "!.%".to_owned(), Some("segments")),
         ("four segments", format!("{good}.{signature}"), None),
         ("a header that is not base64", format!("!.{payload}.{signature}"), Some("header")),
         ("a header with padding", format!("e30=.{payload}.{signature}"), Some("header")),
