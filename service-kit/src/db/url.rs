@@ -29,6 +29,14 @@ impl DatabaseUrl {
     pub fn embedded(path: &Path) -> Self {
         Self(Options::Sqlite(sqlite(SqliteConnectOptions::new().filename(path))))
     }
+
+    /// The file of an embedded database.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.0 {
+            Options::Sqlite(options) => Some(options.get_filename()),
+            Options::Postgres(_) | Options::MySql(_) => None,
+        }
+    }
 }
 
 fn sqlite(options: SqliteConnectOptions) -> SqliteConnectOptions {
