@@ -241,7 +241,10 @@ fn describe(member: &str) -> ObjectBuilder {
         "capacity" => integer("How many seats there are; 0 and null: any number.")
             .maximum(Some(1_000_000))
             .examples([20]),
-        "etag" => text("If given, the program must still be the one with this `etag`.", 64)
+        // No limit: one of any other length is one that the program does not have.
+        "etag" => ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("If given, the program must still be the one with this `etag`."))
             .examples(["..."]),
         "attendance" => ObjectBuilder::new()
             .schema_type(SchemaType::Array(vec![Type::String, Type::Null]))
