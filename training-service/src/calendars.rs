@@ -13,7 +13,7 @@ use crate::{
     error::Error,
     icalendar::Lines,
     model::{Calendar, CalendarKey, Program, ProgramId, ProgramStatus, UserId},
-    store::{calendar_keys, programs},
+    store::{calendar_keys, departed_users, programs},
 };
 
 const KEY_BYTES: usize = 32;
@@ -69,19 +69,31 @@ impl Calendars {
         let user_id = UserId(caller.user_id);
         let key = self.entropy.bytes::<KEY_BYTES>();
         let key = CalendarKey::new(BASE64_URL_SAFE_NO_PAD.encode(key));
-        match self.replace_key(user_id, &key).await {
+        let replaced = match self.replace_key(user_id, &key).await {
             // A call at the same time made the first one; this replaces it.
             Err(error) if error.violated() == Some(Constraint::Unique) => {
-                self.replace_key(user_id, &key).await?;
+                self.replace_key(user_id, &key).await
             }
-            replaced => replaced?,
+            replaced => replaced,
+        };
+        match replaced {
+            Err(DbError::Undone) => Err(Error::AccountDeleted),
+            replaced => Ok(replaced.map(|()| key)?),
         }
-        Ok(key)
     }
 
+    /// # Errors
+    /// [`DbError::Undone`] where the user's account was deleted: a token may outlive it for a
+    /// moment, a key would for ever.
     async fn replace_key(&self, user_id: UserId, key: &CalendarKey) -> Result<(), DbError> {
         let (hash, now) = (hash(key), self.clock.now());
-        transaction!(self.db, |tx| { calendar_keys::replace(tx, user_id, &hash, now).await })
+        transaction!(self.db, |tx| {
+            calendar_keys::replace(tx, user_id, &hash, now).await?;
+            if departed_users::has(tx, user_id).await? {
+                return Err(DbError::Undone);
+            }
+            Ok(())
+        })
     }
 
     /// Makes the key of the caller's calendar worthless, if there is one.

@@ -21,9 +21,13 @@ use crate::{
 
 impl User {
     async fn calendar_key(&self) -> String {
+        self.try_calendar_key().await.expect("a key")
+    }
+
+    async fn try_calendar_key(&self) -> Result<String, Rejection> {
         let request = self.sign(CreateCalendarKeyRequest {});
         let answer = self.client.clone().create_calendar_key(request).await;
-        answer.expect("a key").into_inner().calendar_key
+        Ok(answer.map_err(|status| Rejection::from(&status))?.into_inner().calendar_key)
     }
 
     async fn revoke_calendar_key(&self) {
@@ -255,6 +259,11 @@ on_each_database! {
         service.until_invalid(&keys[0]).await;
         service.until_invalid(&keys[1]).await;
         service.calendar(&keys[2]).await.expect("a calendar");
+
+        // The end of the token is not told: only the deletion is.
+        let refused = service.user(11).try_calendar_key().await.expect_err("refused");
+        assert_eq!(reason(&refused), (Code::Unauthenticated, "TOKEN_REVOKED"));
+        service.user(12).calendar_key().await;
     }
 
     async fn keys_of_users_whose_deletion_is_no_longer_told_of_are_gone(database) {
