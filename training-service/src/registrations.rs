@@ -199,7 +199,7 @@ pub(crate) async fn end(
     }
     let Some(was) = was else { return Ok(Vec::new()) };
     if let Some(program_id) = program_id {
-        seats::give_back(tx, program_id, was).await?;
+        seats::give_back(tx, program_id, was, now).await?;
     }
     let event = NewEvent {
         event_type: EventType::RegistrationCancelled,
