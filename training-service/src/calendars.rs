@@ -12,8 +12,8 @@ use service_kit::{
 use crate::{
     error::Error,
     icalendar::Lines,
-    model::{Calendar, CalendarKey, Program, ProgramId, ProgramStatus, UserId},
-    store::{calendar_keys, programs},
+    model::{Attended, Calendar, CalendarKey, Program, ProgramId, ProgramStatus, UserId},
+    store::{calendar_keys, departed_users, programs},
 };
 
 const KEY_BYTES: usize = 32;
@@ -46,7 +46,9 @@ impl Calendars {
     /// That of one program, for anyone.
     pub(crate) async fn of_program(&self, id: ProgramId) -> Result<Calendar, Error> {
         let program = programs::find(&self.db, id).await?.ok_or(Error::ProgramNotFound)?;
-        Ok(calendar(None, &event(&program, 0, &self.domain)))
+        let changed_at = program.updated_at;
+        let seen = Attended { program, place: 0, changed_at };
+        Ok(calendar(None, &event(&seen, &self.domain)))
     }
 
     /// That of the user who has `key`.
@@ -54,8 +56,8 @@ impl Calendars {
         let owner = calendar_keys::owner(&self.db, &hash(key)).await?;
         let owner = owner.ok_or(Error::CalendarKeyInvalid)?;
         let mut events = Lines::default();
-        for (program, place) in programs::list_of_user(&self.db, owner, EVENTS_MAX).await? {
-            let event = event(&program, place, &self.domain);
+        for seen in programs::list_of_user(&self.db, owner, EVENTS_MAX).await? {
+            let event = event(&seen, &self.domain);
             if events.octets() + event.octets() > EVENTS_OCTETS_MAX {
                 break;
             }
@@ -69,19 +71,31 @@ impl Calendars {
         let user_id = UserId(caller.user_id);
         let key = self.entropy.bytes::<KEY_BYTES>();
         let key = CalendarKey::new(BASE64_URL_SAFE_NO_PAD.encode(key));
-        match self.replace_key(user_id, &key).await {
+        let replaced = match self.replace_key(user_id, &key).await {
             // A call at the same time made the first one; this replaces it.
             Err(error) if error.violated() == Some(Constraint::Unique) => {
-                self.replace_key(user_id, &key).await?;
+                self.replace_key(user_id, &key).await
             }
-            replaced => replaced?,
+            replaced => replaced,
+        };
+        match replaced {
+            Err(DbError::Undone) => Err(Error::AccountDeleted),
+            replaced => Ok(replaced.map(|()| key)?),
         }
-        Ok(key)
     }
 
+    /// # Errors
+    /// [`DbError::Undone`] where the user's account was deleted: a token may outlive it for a
+    /// moment, a key would for ever.
     async fn replace_key(&self, user_id: UserId, key: &CalendarKey) -> Result<(), DbError> {
         let (hash, now) = (hash(key), self.clock.now());
-        transaction!(self.db, |tx| { calendar_keys::replace(tx, user_id, &hash, now).await })
+        transaction!(self.db, |tx| {
+            calendar_keys::replace(tx, user_id, &hash, now).await?;
+            if departed_users::has(tx, user_id).await? {
+                return Err(DbError::Undone);
+            }
+            Ok(())
+        })
     }
 
     /// Makes the key of the caller's calendar worthless, if there is one.
@@ -120,9 +134,8 @@ fn calendar(name: Option<&str>, events: &Lines) -> Calendar {
     Calendar { text, etag }
 }
 
-/// A program as someone sees it who waits for a seat in it at `place`, or does not, at 0.
-fn event(program: &Program, place: i64, domain: &str) -> Lines {
-    let Program { id, details, version, created_at, updated_at, .. } = program;
+fn event(Attended { program, place, changed_at }: &Attended, domain: &str) -> Lines {
+    let Program { id, details, version, created_at, .. } = program;
     let title = details.title.as_str();
     // Many programs show no status, so that the summary begins with it.
     let (status, summary) = match (program.status, place) {
@@ -135,9 +148,10 @@ fn event(program: &Program, place: i64, domain: &str) -> Lines {
     // With the time, as an id and a name that may be the default of many are not unique.
     lines.text("UID", &format!("program-{}-{}@{domain}", id.0, created_at.micros()));
     // Of what has no METHOD, both are when it was last changed (RFC 5545 section 3.8.7.2).
-    lines.time("DTSTAMP", *updated_at);
-    lines.time("LAST-MODIFIED", *updated_at);
+    lines.time("DTSTAMP", *changed_at);
+    lines.time("LAST-MODIFIED", *changed_at);
     lines.time("CREATED", *created_at);
+    // Of the program alone: what becomes of one who attends it is no new revision of the event.
     lines.plain("SEQUENCE", &(version - 1).to_string());
     lines.time("DTSTART", details.schedule.starts_at);
     lines.time_rounded_up("DTEND", details.schedule.ends_at);

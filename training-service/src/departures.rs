@@ -40,7 +40,8 @@ impl Departures {
 
     /// Deals with the deletion of some users and the disabling of others, and notes that all is
     /// done up to the event `sequence`. What is interrupted is done again, by this replica or
-    /// another one.
+    /// another one. Those who are deleted make no further registrations, even where a token
+    /// outlives the account for a moment.
     pub(crate) async fn deal_with(
         &self,
         deleted: &[UserId],
@@ -49,6 +50,9 @@ impl Departures {
     ) -> Result<(), Error> {
         for user_id in disabled {
             calendar_keys::delete(&self.db, *user_id).await?;
+        }
+        for user_id in deleted {
+            self.note(*user_id).await?;
         }
         self.end_all(deleted).await?;
         Ok(auth_events::advance(&self.db, sequence).await?)
@@ -65,7 +69,9 @@ impl Departures {
         Ok(registrations::users_after(&self.db, after, USERS_MAX).await?)
     }
 
-    /// Ends all registrations of `users`, and takes the keys of their calendars away.
+    /// Ends all registrations of `users`, and takes the keys of their calendars away. It is not
+    /// noted that they are gone: where no event says so, auth-service may have been restored from
+    /// a backup, and give the same ids to others.
     pub(crate) async fn end_all(&self, users: &[UserId]) -> Result<(), Error> {
         for user_id in users {
             calendar_keys::delete(&self.db, *user_id).await?;
@@ -74,10 +80,8 @@ impl Departures {
         Ok(())
     }
 
-    /// Ends all registrations of a user, each with what follows from it in one transaction. The
-    /// user makes no further ones, even where a token outlives the account for a moment.
+    /// Ends all registrations of a user, each with what follows from it in one transaction.
     async fn end_all_of(&self, user_id: UserId) -> Result<(), Error> {
-        self.note(user_id).await?;
         loop {
             let live = registrations::live_of(&self.db, user_id, BATCH_MAX).await?;
             if live.is_empty() {

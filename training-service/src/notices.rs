@@ -42,7 +42,7 @@ impl Notices {
     }
 
     /// Has the mail sent, at once with the end of the notice, and nothing where there is no
-    /// recipient. `false` where the queue of mails is full: the notice waits.
+    /// recipient or the notice is no longer true. `false` where the queue of mails is full: the notice waits.
     pub(crate) async fn answer(
         &self,
         notice: &Notice,

@@ -16,7 +16,7 @@ use crate::{
         StatusCounts, UserId,
     },
     permissions::{Action, check},
-    registrations::tell_of,
+    registrations::{promote, tell_of},
     repeats,
     store::{events, notices, programs, registrations, requests::FOR_PROGRAMS, seats},
 };
@@ -88,7 +88,7 @@ impl Programs {
     }
 
     /// Changes a program; with `seen`, only if that is still its etag. Seats that are new go to
-    /// the head of the queue.
+    /// the head of the queue, unless the program is over.
     pub(crate) async fn update(
         &self,
         caller: &Caller,
@@ -114,15 +114,15 @@ impl Programs {
             programs::set(tx, id, &details, now).await?;
             append_event(tx, EventType::ProgramUpdated, id, actor_id, now).await?;
             let changed = stored(tx, id).await?;
-            let promoted = seats::promote(tx, &changed, Some(actor_id), now).await?;
+            let promoted = promote(tx, &changed, Some(actor_id), now).await?;
             Ok(Ok((stored(tx, id).await?, promoted)))
         })??;
         tell_of(&promoted);
         Ok(program)
     }
 
-    /// Cancels a program, and notes who has to be told; with `seen`, only if that is still its etag. One that is cancelled
-    /// already is returned as it is.
+    /// Cancels a program, and notes who has to be told; with `seen`, only if that is still its
+    /// etag. One that is cancelled already is returned as it is.
     pub(crate) async fn cancel(
         &self,
         caller: &Caller,

@@ -10,8 +10,8 @@ use service_kit::{
 use crate::{
     error::Error,
     model::{
-        EventType, Listing, NewEvent, NewRegistration, ProgramId, ProgramStatus, Registration,
-        RegistrationId, Status, UserId, Wish,
+        EventType, Listing, NewEvent, NewRegistration, Program, ProgramId, ProgramStatus,
+        Registration, RegistrationId, Status, UserId, Wish,
     },
     permissions::{Action, check},
     repeats,
@@ -178,8 +178,8 @@ async fn why_closed(tx: &mut Tx, id: ProgramId) -> Result<Error, DbError> {
     })
 }
 
-/// Ends a registration in the name of `actor_id`, or of the machine, and promotes whoever is next. No event and no promotion where it has
-/// ended already.
+/// Ends a registration in the name of `actor_id`, or of the machine, and promotes whoever is next.
+/// No event and no promotion where it has ended already.
 pub(crate) async fn end(
     tx: &mut Tx,
     registration: &Registration,
@@ -199,7 +199,7 @@ pub(crate) async fn end(
     }
     let Some(was) = was else { return Ok(Vec::new()) };
     if let Some(program_id) = program_id {
-        seats::give_back(tx, program_id, was).await?;
+        seats::give_back(tx, program_id, was, now).await?;
     }
     let event = NewEvent {
         event_type: EventType::RegistrationCancelled,
@@ -210,11 +210,23 @@ pub(crate) async fn end(
     events::append(tx, now, event).await?;
     let Some(program_id) = program_id else { return Ok(Vec::new()) };
     match programs::find_in(tx, program_id).await? {
-        Some(program) if program.status == ProgramStatus::Active => {
-            seats::promote(tx, &program, actor_id, now).await
-        }
-        _ => Ok(Vec::new()),
+        Some(program) => promote(tx, &program, actor_id, now).await,
+        None => Ok(Vec::new()),
     }
+}
+
+/// Gives the free seats of a program as [`seats::promote`] does, until it ends: one that has begun
+/// can still be joined, but nobody is to be told of a seat in what is over.
+pub(crate) async fn promote(
+    tx: &mut Tx,
+    program: &Program,
+    actor_id: Option<UserId>,
+    now: Timestamp,
+) -> Result<Vec<Promoted>, DbError> {
+    if !program.has_use_for_seats(now) {
+        return Ok(Vec::new());
+    }
+    seats::promote(tx, program, actor_id, now).await
 }
 
 /// Logs who has a seat now.

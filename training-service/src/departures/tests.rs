@@ -56,7 +56,7 @@ on_each_database! {
         assert!(appended.await.expect("stored"));
 
         let departures = departures(&db);
-        let mut deletion = tokio::spawn(async move { departures.end_all(&[USER]).await });
+        let mut deletion = tokio::spawn(async move { departures.deal_with(&[USER], &[], 1).await });
         timeout(LOOK, &mut deletion).await.expect_err("it waits");
         tx.commit().await.expect("committed");
         deletion.await.expect("no panic").expect("dealt with");

@@ -28,7 +28,9 @@ impl Deletions {
     }
 
     /// Fails where people are registered and auth-service knows none of them: then it is more
-    /// likely another one, or has lost its accounts, than that all of them were deleted.
+    /// likely another one, or has lost its accounts, than that all of them were deleted. If they
+    /// were, one registration by someone who has an account shows it, for it takes a token of that
+    /// auth-service.
     async fn require_acquaintance(&self) -> Result<(), Status> {
         let mut after = UserId(0);
         while let Some(page) = self.page_after(after).await? {
@@ -41,7 +43,11 @@ impl Deletions {
             return Ok(());
         }
         let message = "auth-service knows none of those who are registered";
-        tracing::error!("{message}: is AUTH_URL the right one? No registration is ended for that");
+        tracing::error!(
+            "{message}: is AUTH_URL the right one? No registration is ended for that, and no \
+             deletion dealt with, until one of them is known. If the address is right and all \
+             were deleted, have someone who has an account register for any training"
+        );
         Err(Status::failed_precondition(message))
     }
 }

@@ -1,6 +1,8 @@
 //! Calendars, and the keys that open them.
 
-use service_kit::rejection::Violation;
+use service_kit::{Timestamp, rejection::Violation};
+
+use super::Program;
 
 /// An iCalendar object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,4 +40,14 @@ impl std::fmt::Debug for CalendarKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("CalendarKey")
     }
+}
+
+/// A program as someone sees it who is registered for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Attended {
+    pub(crate) program: Program,
+    /// In the queue; 0 for who has a seat.
+    pub(crate) place: i64,
+    /// When the program, whether one has a seat, or the place was last changed, or later.
+    pub(crate) changed_at: Timestamp,
 }

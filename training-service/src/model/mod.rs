@@ -9,7 +9,7 @@ mod registration;
 mod schedule;
 mod text;
 
-pub(crate) use calendar::{Calendar, CalendarKey};
+pub(crate) use calendar::{Attended, Calendar, CalendarKey};
 pub(crate) use event::{EventType, NewEvent};
 pub(crate) use notice::{News, Notice, NoticeId, Recipient};
 pub(crate) use program::{

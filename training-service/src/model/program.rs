@@ -26,6 +26,13 @@ pub(crate) struct Program {
     pub(crate) updated_at: Timestamp,
 }
 
+impl Program {
+    /// Whether it still takes place or is going to: neither cancelled nor ended.
+    pub(crate) fn has_use_for_seats(&self, now: Timestamp) -> bool {
+        self.status == ProgramStatus::Active && self.details.schedule.ends_at > now
+    }
+}
+
 /// Where a program stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProgramStatus {

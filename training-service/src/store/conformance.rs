@@ -167,7 +167,7 @@ async fn carry_out(db: &Db, id: ProgramId, step: Step) -> Vec<i64> {
         GiveBack(user) => {
             let (registration, status) = live(&mut tx, user).await;
             assert!(registrations::end(&mut tx, registration, status).await.expect("ended"));
-            seats::give_back(&mut tx, id, status).await.expect("given back");
+            seats::give_back(&mut tx, id, status, NOW).await.expect("given back");
         }
         Set(capacity) => {
             programs::set(&mut tx, id, &details(capacity), NOW).await.expect("set");
@@ -237,10 +237,10 @@ on_each_database! {
         for ticket in 1..=3 {
             let place = seats::take(&mut tx, id).await.expect("a place");
             assert_eq!(place, Place::Waiting(ticket));
-            seats::give_back(&mut tx, id, Status::Waitlisted).await.expect("given back");
+            seats::give_back(&mut tx, id, Status::Waitlisted, NOW).await.expect("given back");
         }
         // What had ended has nothing to give back.
-        seats::give_back(&mut tx, id, Status::Cancelled).await.expect("nothing");
+        seats::give_back(&mut tx, id, Status::Cancelled, NOW).await.expect("nothing");
         tx.commit().await.expect("committed");
         let program = programs::find(&db, id).await.expect("read").expect("a program");
         assert_eq!((program.seats_taken, program.waitlist_length), (1, 0));

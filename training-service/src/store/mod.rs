@@ -26,4 +26,5 @@ pub(crate) const MIGRATIONS: Migrations = service_kit::migrations!("training":
     6 "0006_calendar_keys",
     7 "0007_departed_users",
     8 "0008_secret_key_check",
+    9 "0009_times_of_changes",
 );

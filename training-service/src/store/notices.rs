@@ -7,7 +7,9 @@ use service_kit::{
     sql, transaction,
 };
 
-use crate::model::{Location, News, Notice, NoticeId, ProgramId, Status, TimeZone, Title, UserId};
+use crate::model::{
+    Location, News, Notice, NoticeId, ProgramId, ProgramStatus, Status, TimeZone, Title, UserId,
+};
 
 /// Notes that those who wait for `program_id` with tickets up to `last_ticket` get seats.
 pub(super) async fn add_promotions(
@@ -44,8 +46,9 @@ pub(crate) async fn oldest(db: &Db, limit: i64) -> Result<Vec<Notice>, DbError> 
     db.read(select).bind(limit).fetch_all().await?.iter().map(notice).collect()
 }
 
-/// Replaces a notice by a mail, or by nothing, unless someone else has. `false`, and nothing is
-/// changed, where the queue of mails is full.
+/// Replaces a notice by a mail, or by nothing, unless someone else has. By nothing, too, where it
+/// is no longer true: whoever moved up has no seat any more, or the program is cancelled. `false`,
+/// and nothing is changed, where the queue of mails is full.
 pub(crate) async fn replace(
     db: &Db,
     id: NoticeId,
@@ -58,6 +61,7 @@ pub(crate) async fn replace(
             return Ok(true);
         }
         if let Some(mail) = mail
+            && is_true(tx, id).await?
             && !mails.enqueue(tx, mail).await?
         {
             return Ok(false);
@@ -66,6 +70,20 @@ pub(crate) async fn replace(
         tx.query(delete).bind(id.0).execute().await?;
         Ok(true)
     })
+}
+
+/// Whether the recipient of a notice that a seat is free has one, and the program is not cancelled.
+/// Any other notice stays true.
+async fn is_true(tx: &mut Tx, id: NoticeId) -> Result<bool, DbError> {
+    let select = sql!(
+        "SELECT n.id FROM notices n JOIN programs p ON p.id = n.program_id \
+         WHERE n.id = ? AND (n.type <> ? OR p.status = ? AND EXISTS (SELECT r.id \
+         FROM registrations r WHERE r.program_id = n.program_id AND r.user_id = n.user_id \
+         AND r.status = ?))"
+    );
+    let query = tx.query(select).bind(id.0).bind(News::Promoted.as_str());
+    let query = query.bind(ProgramStatus::Active.as_str()).bind(Status::Confirmed.as_str());
+    Ok(query.fetch_optional().await?.is_some())
 }
 
 fn notice(row: &Row) -> Result<Notice, DbError> {

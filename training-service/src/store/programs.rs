@@ -9,7 +9,7 @@ use service_kit::{
 
 use super::registrations::POSITION;
 use crate::model::{
-    Capacity, Description, Location, Program, ProgramDetails, ProgramFilter, ProgramId,
+    Attended, Capacity, Description, Location, Program, ProgramDetails, ProgramFilter, ProgramId,
     ProgramStatus, Schedule, Sport, Status, TimeZone, Title, Training, TrainingLevel, UserId,
 };
 
@@ -131,25 +131,35 @@ pub(crate) async fn list(
         .collect()
 }
 
-/// The programs that a user has a seat in or waits for, with the place in the queue (0: a seat):
-/// the `limit` that start last, the last one first.
+/// The programs that a user has a seat in or waits for: the `limit` that start last, the last one
+/// first.
 pub(crate) async fn list_of_user(
     db: &Db,
     user_id: UserId,
     limit: i64,
-) -> Result<Vec<(Program, i64)>, DbError> {
+) -> Result<Vec<Attended>, DbError> {
     let select = sql!(
         "SELECT ",
         COLUMNS,
         DETAILS,
-        ", waitlist_position FROM programs p JOIN (SELECT r.program_id, ",
+        ", waitlist_moved_at, registered_at, seated_at, waitlist_position \
+         FROM programs p JOIN (SELECT r.program_id, r.registered_at, r.seated_at, ",
         POSITION,
         " FROM registrations r WHERE r.user_id = ? AND r.status <> ?) r ON r.program_id = p.id \
          ORDER BY p.starts_at DESC, p.id DESC LIMIT ?"
     );
     let query = db.read(select).bind(user_id.0).bind(Status::Cancelled.as_str()).bind(limit);
-    let rows = query.fetch_all().await?;
-    rows.iter().map(|row| Ok((program(row)?, row.get("waitlist_position")?))).collect()
+    query.fetch_all().await?.iter().map(attended).collect()
+}
+
+fn attended(row: &Row) -> Result<Attended, DbError> {
+    let program = program(row)?;
+    let place = row.get("waitlist_position")?;
+    let registered_at: i64 = row.get("registered_at")?;
+    let moved_at = if place == 0 { "seated_at" } else { "waitlist_moved_at" };
+    let moved_at: Option<i64> = row.get(moved_at)?;
+    let changed_at = Timestamp::from_micros(registered_at.max(moved_at.unwrap_or(registered_at)));
+    Ok(Attended { changed_at: changed_at.max(program.updated_at), program, place })
 }
 
 fn bind_details<'c>(query: Query<'c>, details: &ProgramDetails) -> Query<'c> {

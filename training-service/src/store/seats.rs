@@ -57,15 +57,25 @@ pub(crate) async fn take(tx: &mut Tx, id: ProgramId) -> Result<Place, DbError> {
 }
 
 /// Gives back what a registration for the locked program had while its status was `status`.
-pub(crate) async fn give_back(tx: &mut Tx, id: ProgramId, status: Status) -> Result<(), DbError> {
-    let statement = match status {
-        Status::Confirmed => sql!("UPDATE programs SET seats_taken = seats_taken - 1 WHERE id = ?"),
-        Status::Waitlisted => {
-            sql!("UPDATE programs SET waitlist_length = waitlist_length - 1 WHERE id = ?")
+pub(crate) async fn give_back(
+    tx: &mut Tx,
+    id: ProgramId,
+    status: Status,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let query = match status {
+        Status::Confirmed => {
+            tx.query(sql!("UPDATE programs SET seats_taken = seats_taken - 1 WHERE id = ?"))
         }
+        Status::Waitlisted => tx
+            .query(sql!(
+                "UPDATE programs SET waitlist_length = waitlist_length - 1, \
+                 waitlist_moved_at = ? WHERE id = ?"
+            ))
+            .bind(now.micros()),
         Status::Cancelled => return Ok(()),
     };
-    tx.query(statement).bind(id.0).execute().await.map(drop)
+    query.bind(id.0).execute().await.map(drop)
 }
 
 /// A registration that waited and has a seat now.
@@ -98,20 +108,23 @@ pub(crate) async fn promote(
     notices::add_promotions(tx, program.id, last_ticket).await?;
     events::append_promotions(tx, now, (program.id, last_ticket, seats), actor_id).await?;
     let seated = sql!(
-        "UPDATE registrations SET status = ?, waitlist_ticket = NULL \
+        "UPDATE registrations SET status = ?, waitlist_ticket = NULL, seated_at = ? \
          WHERE program_id = ? AND waitlist_ticket <= ?"
     );
     tx.query(seated)
         .bind(Status::Confirmed.as_str())
+        .bind(now.micros())
         .bind(program.id.0)
         .bind(last_ticket)
         .execute()
         .await?;
     let counted = sql!(
         "UPDATE programs \
-         SET seats_taken = seats_taken + ?, waitlist_length = waitlist_length - ? WHERE id = ?"
+         SET seats_taken = seats_taken + ?, waitlist_length = waitlist_length - ?, \
+         waitlist_moved_at = ? WHERE id = ?"
     );
-    tx.query(counted).bind(seats).bind(seats).bind(program.id.0).execute().await?;
+    let query = tx.query(counted).bind(seats).bind(seats).bind(now.micros());
+    query.bind(program.id.0).execute().await?;
     head.iter()
         .map(|row| {
             Ok(Promoted {

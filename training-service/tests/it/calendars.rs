@@ -21,9 +21,13 @@ use crate::{
 
 impl User {
     async fn calendar_key(&self) -> String {
+        self.try_calendar_key().await.expect("a key")
+    }
+
+    async fn try_calendar_key(&self) -> Result<String, Rejection> {
         let request = self.sign(CreateCalendarKeyRequest {});
         let answer = self.client.clone().create_calendar_key(request).await;
-        answer.expect("a key").into_inner().calendar_key
+        Ok(answer.map_err(|status| Rejection::from(&status))?.into_inner().calendar_key)
     }
 
     async fn revoke_calendar_key(&self) {
@@ -184,6 +188,50 @@ on_each_database! {
         assert!(text.lines().any(|line| line == uid), "{text}");
     }
 
+    async fn an_event_is_as_new_as_the_seat_or_the_place_of_its_user(database) {
+        let service = Service::start(&database).await;
+        let coach = service.user_with(3, &["coach"]);
+        let id = coach.announce(program(1)).await.expect("created").id;
+        let users = [service.user(11), service.user(12), service.user(13), service.user(14)];
+        let mut made = Vec::new();
+        for user in &users {
+            service.clock.advance(Duration::from_secs(1));
+            made.push(user.create(seat(id)).await.expect("registered").id);
+        }
+        let key = users[3].calendar_key().await;
+        let shown = async || {
+            let text = service.calendar(&key).await.expect("a calendar").calendar;
+            ["SUMMARY:", "DTSTAMP:", "LAST-MODIFIED:", "SEQUENCE:"].map(|name| {
+                let value = text.lines().find_map(|line| line.strip_prefix(name));
+                value.expect("the property").to_owned()
+            })
+        };
+        let event = |summary: &str, time: &str, sequence: &str| {
+            [summary, time, time, sequence].map(str::to_owned)
+        };
+        assert_eq!(shown().await, event("Waitlist (3): Nets", "20260101T000004Z", "0"));
+        for (user, summary, time) in [
+            (1, "Waitlist (2): Nets", "20260101T000005Z"),
+            (0, "Waitlist (1): Nets", "20260101T000006Z"),
+            (2, "Nets", "20260101T000007Z"),
+        ] {
+            service.clock.advance(Duration::from_secs(1));
+            users[user].cancel(made[user]).await.expect("cancelled");
+            assert_eq!(shown().await, event(summary, time, "0"));
+        }
+        // Whoever has a seat does not care who comes and goes.
+        service.clock.advance(Duration::from_secs(1));
+        for user in &users[..2] {
+            user.create(seat(id)).await.expect("registered");
+        }
+        let left = users[0].list_own().await[1].id;
+        users[0].cancel(left).await.expect("cancelled");
+        assert_eq!(shown().await, event("Nets", "20260101T000007Z", "0"));
+        service.clock.advance(Duration::from_secs(1));
+        coach.call_off(id, "").await.expect("cancelled");
+        assert_eq!(shown().await, event("Cancelled: Nets", "20260101T000009Z", "1"));
+    }
+
     async fn a_key_is_good_until_another_is_made_or_it_is_revoked(database) {
         let service = Service::start(&database).await;
         let (ann, bob) = (service.user(11), service.user(12));
@@ -255,6 +303,11 @@ on_each_database! {
         service.until_invalid(&keys[0]).await;
         service.until_invalid(&keys[1]).await;
         service.calendar(&keys[2]).await.expect("a calendar");
+
+        // The end of the token is not told: only the deletion is.
+        let refused = service.user(11).try_calendar_key().await.expect_err("refused");
+        assert_eq!(reason(&refused), (Code::Unauthenticated, "TOKEN_REVOKED"));
+        service.user(12).calendar_key().await;
     }
 
     async fn keys_of_users_whose_deletion_is_no_longer_told_of_are_gone(database) {

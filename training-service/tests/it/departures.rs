@@ -150,6 +150,29 @@ on_each_database! {
         let service = Service::start_with(&database, auth, clock).await;
         until_confirmed(&service, 12).await;
         assert_eq!(service.user(11).list_own().await[0].status(), RegistrationStatus::Cancelled);
+
+        // No event told of it here: the id may be another user's by now.
+        let other = service.user(11).create(seat(id)).await.expect("registered");
+        assert_eq!(other.waitlist_position, 1);
+    }
+
+    async fn where_all_are_gone_it_takes_someone_who_is_not_to_find_them_out(database) {
+        let service = Service::start(&database).await;
+        let coach = service.user_with(3, &["coach"]);
+        let id = coach.announce(program(1)).await.expect("created").id;
+        service.user(11).create(seat(id)).await.expect("registered");
+        let clock = service.clock.clone();
+        service.stop().await;
+
+        let auth = AuthPeer::start(clock.clock()).await;
+        auth.tell(EventType::UserDeleted, 11);
+        auth.forget_events();
+        auth.tell(EventType::UserUpdated, 12);
+        let service = Service::start_with(&database, auth, clock).await;
+        until_asked_for_users(&service.auth, 2).await;
+        assert_eq!(service.user(11).list_own().await[0].status(), RegistrationStatus::Confirmed);
+        service.user(12).create(seat(id)).await.expect("registered");
+        until_confirmed(&service, 12).await;
     }
 
     async fn an_auth_service_that_knows_nobody_ends_no_registration(database) {

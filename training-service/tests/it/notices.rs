@@ -110,6 +110,44 @@ on_each_database! {
         assert_eq!(server.next().await.to, "user12@example.com");
     }
 
+    async fn nobody_is_told_of_a_seat_that_is_gone_again(database) {
+        let mut server = MailServer::start().await;
+        let (service, coach, program, first) = house(&database, &server).await;
+        service.auth.hide_users();
+        let off = coach.announce(crate::announcing::program(1)).await.expect("created").id;
+        let given_up = service.user(21).create(seat(off)).await.expect("registered").id;
+        service.user(22).create(seat(off)).await.expect("registered");
+        let waited = service.user(12).list_own().await[0].id;
+
+        // One moves up and cancels, and another's program is cancelled.
+        service.user(11).cancel(first).await.expect("cancelled");
+        service.user(12).cancel(waited).await.expect("cancelled");
+        service.user(21).cancel(given_up).await.expect("cancelled");
+        coach.call_off(off, "").await.expect("cancelled");
+        assert_eq!(service.program(program.id).await.expect("found").seats_taken, 1);
+        let clock = service.clock.clone();
+        service.stop().await;
+
+        let auth = AuthPeer::start(clock.clock()).await;
+        let _service = start(&database, auth, clock, &server).await;
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            let mail = server.next().await;
+            told.push((mail.to.clone(), mail.header("Subject").to_owned()));
+        }
+        told.sort();
+        let mail = |to: &str, subject: &str| (to.to_owned(), subject.to_owned());
+        assert_eq!(
+            told,
+            [
+                mail("user13@example.com", "You have a seat now"),
+                mail("user22@example.com", "A training is cancelled"),
+            ]
+        );
+        until_told(&database).await;
+        assert!(server.next_within(Duration::ZERO).await.is_none());
+    }
+
     async fn two_replicas_tell_everyone_once(database) {
         let mut server = MailServer::start().await;
         let (service, coach, program, _) = house(&database, &server).await;

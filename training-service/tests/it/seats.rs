@@ -106,6 +106,34 @@ on_each_database! {
         assert_eq!(events[8].get::<i64, _>("registration_id").expect("an id"), made[1]);
     }
 
+    async fn nobody_moves_up_in_a_program_that_is_over(database) {
+        let (service, _, program) = house(&database, 1).await;
+        let mut made = Vec::new();
+        for user in 11..16 {
+            made.push(service.user(user).create(seat(program.id)).await.expect("registered").id);
+        }
+        let shown = async || {
+            let shown = service.program(program.id).await.expect("found");
+            (shown.seats_taken, shown.waitlist_length)
+        };
+        // It begins a day after it is announced, and takes an hour.
+        service.clock.advance(Duration::from_hours(25) - Duration::from_micros(1));
+        service.user(11).cancel(made[0]).await.expect("cancelled");
+        assert_eq!(shown().await, (1, 3), "it has begun");
+        service.clock.advance(Duration::from_micros(1));
+        service.user(12).cancel(made[1]).await.expect("cancelled");
+        assert_eq!(shown().await, (0, 3), "it has ended");
+        let coach = service.user_with(3, &["coach"]);
+        let larger = Program { capacity: 2, ..program.clone() };
+        coach.change(larger, &["capacity"]).await.expect("changed");
+        assert_eq!(shown().await, (0, 3), "it has ended");
+
+        // Put off, it has seats to give again.
+        let later = Program { ends_at: at(100_000), etag: String::new(), ..program };
+        coach.change(later, &["ends_at"]).await.expect("changed");
+        assert_eq!(shown().await, (2, 1));
+    }
+
     async fn new_seats_go_to_the_head_of_the_queue(database) {
         let (service, coach, program) = house(&database, 1).await;
         for user in 11..17 {
