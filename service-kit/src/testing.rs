@@ -136,7 +136,6 @@ macro_rules! on_each_database {
     ($($(#[$meta:meta])* async fn $name:ident($database:ident) $body:block)+) => {$(
         $(#[$meta])*
         mod $name {
-            #[expect(unused_imports, reason = "not every test needs what its neighbours do")]
             use super::*;
             use $crate::testing::{DatabaseKind, TestDatabase};
 

@@ -8,6 +8,8 @@
 
 use sqlx::{MySql, MySqlConnection, MySqlPool, pool::PoolConnection};
 
+use super::server::{Place, Server};
+
 /// A connection on loan from the pool.
 #[derive(Debug)]
 pub(super) struct Lease(Option<PoolConnection<MySql>>);
@@ -18,11 +20,12 @@ impl Lease {
         Ok(Self(Some(pool.acquire().await?)))
     }
 
-    /// Begins a transaction.
-    pub(super) async fn begin(pool: &MySqlPool) -> Result<Self, sqlx::Error> {
-        let mut lease = Self::take(pool).await?;
+    /// Begins a transaction, as one of the server's share.
+    pub(super) async fn begin(server: &Server<MySql>) -> Result<(Self, Place), sqlx::Error> {
+        let place = server.place().await?;
+        let mut lease = Self::take(server.pool()).await?;
         lease.run("START TRANSACTION").await?;
-        Ok(lease)
+        Ok((lease, place))
     }
 
     /// The connection.

@@ -16,6 +16,7 @@ mod lease;
 mod migrate;
 mod pool;
 mod query;
+mod server;
 mod sql;
 mod sqlite_writer;
 mod url;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use sqlx::{
-    Connection, MySqlPool, PgPool, Postgres, SqlitePool, Transaction,
+    Connection, MySql, PgPool, Postgres, SqlitePool,
     mysql::MySqlPoolOptions,
     pool::PoolOptions,
     postgres::{PgListener, PgPoolOptions},
@@ -24,13 +24,14 @@ use super::{
     DatabaseUrl, DbError, Migrations, Query, Statement,
     lease::Lease,
     migrate,
+    server::{PgTurn, Place, Server},
     sqlite_writer::{Turn, Writer},
     url::Options,
 };
 use crate::StartError;
 
-/// Connections to a database server, for each process.
-const CONNECTIONS_MAX: u32 = 16;
+/// Connections to a database server, for each process; one more is for pings.
+pub(super) const CONNECTIONS_MAX: u32 = 16;
 /// Connections that read a SQLite file; a single one writes.
 const SQLITE_READERS_MAX: u32 = 4;
 /// How long a request waits for a free connection.
@@ -78,8 +79,8 @@ enum Pools {
         readers: SqlitePool,
         writer: Writer,
     },
-    Postgres(PgPool),
-    MySql(MySqlPool),
+    Postgres(Arc<Server<Postgres>>),
+    MySql(Arc<Server<MySql>>),
 }
 
 impl Db {
@@ -108,8 +109,8 @@ impl Db {
         };
         let migrated = match &db.pools {
             Pools::Sqlite { writer, .. } => writer.migrate(migrations).await,
-            Pools::Postgres(pool) => migrate::postgres(pool, migrations).await,
-            Pools::MySql(pool) => migrate::mysql(pool, migrations).await,
+            Pools::Postgres(server) => migrate::postgres(server.pool(), migrations).await,
+            Pools::MySql(server) => migrate::mysql(server.pool(), migrations).await,
         };
         migrated.map_err(|error| {
             StartError::setting(variable, format!("{url:?}: {}", migrate::explain(&error)))
@@ -127,7 +128,7 @@ impl Db {
             }
             Options::Postgres(options) => {
                 let pool: PgPoolOptions = pool_options(CONNECTIONS_MAX);
-                Pools::Postgres(pool.connect_with(options.clone()).await?)
+                Pools::Postgres(Server::new(pool.connect_with(options.clone()).await?).into())
             }
             Options::MySql(options) => {
                 let pool: MySqlPoolOptions = pool_options(CONNECTIONS_MAX);
@@ -139,7 +140,7 @@ impl Db {
                         sqlx::Executor::execute(connection, sql).await.map(drop)
                     })
                 });
-                Pools::MySql(pool.connect_with(options.clone()).await?)
+                Pools::MySql(Server::new(pool.connect_with(options.clone()).await?).into())
             }
         };
         Ok(Self { pools, notified: Arc::default() })
@@ -157,8 +158,8 @@ impl Db {
     pub fn read(&self, statement: Statement) -> Query<'_> {
         match &self.pools {
             Pools::Sqlite { readers, .. } => Query::sqlite(statement, readers.into()),
-            Pools::Postgres(pool) => Query::postgres(statement, pool.into()),
-            Pools::MySql(pool) => Query::mysql(statement, pool.into()),
+            Pools::Postgres(server) => Query::postgres(statement, server.pool().into()),
+            Pools::MySql(server) => Query::mysql(statement, server.pool().into()),
         }
     }
 
@@ -166,20 +167,24 @@ impl Db {
     pub fn write(&self, statement: Statement) -> Query<'_> {
         match &self.pools {
             Pools::Sqlite { writer, .. } => Query::sqlite(statement, writer.into()),
-            Pools::Postgres(pool) => Query::postgres(statement, pool.into()),
-            Pools::MySql(pool) => Query::mysql(statement, pool.into()),
+            Pools::Postgres(server) => Query::postgres(statement, server.pool().into()),
+            Pools::MySql(server) => Query::mysql(statement, server.pool().into()),
         }
     }
 
-    /// Begins a transaction that writes; it is rolled back unless committed.
+    /// Begins a transaction that writes; it is rolled back unless committed. On a server, at most
+    /// twelve are open at a time, so that what reads always finds a connection.
     ///
     /// # Errors
-    /// Where no connection is free in time or the database is gone.
+    /// Where no place or connection is free in time or the database is gone.
     pub async fn begin(&self) -> Result<Tx, DbError> {
         let kind = match &self.pools {
             Pools::Sqlite { writer, .. } => TxKind::Sqlite(writer.begin().await?),
-            Pools::Postgres(pool) => TxKind::Postgres(pool.begin().await?),
-            Pools::MySql(pool) => TxKind::MySql(Lease::begin(pool).await?),
+            Pools::Postgres(server) => TxKind::Postgres(PgTurn::begin(server).await?),
+            Pools::MySql(server) => {
+                let (lease, place) = Lease::begin(server).await?;
+                TxKind::MySql(lease, place)
+            }
         };
         Ok(Tx { kind, notified: self.notified.clone(), notifies: false })
     }
@@ -201,9 +206,9 @@ impl Db {
     /// Passes on what other processes notify of. Run it for as long as anyone waits; it ends at
     /// once where the database has no way to tell.
     pub async fn listen(&self) {
-        let Pools::Postgres(pool) = &self.pools else { return };
+        let Pools::Postgres(server) = &self.pools else { return };
         loop {
-            if let Err(error) = self.listen_on(pool).await {
+            if let Err(error) = self.listen_on(server.pool()).await {
                 tracing::warn!(%error, "listening to the database failed, trying again");
             }
             sleep(LISTEN_PAUSE).await;
@@ -220,10 +225,16 @@ impl Db {
         }
     }
 
-    /// Whether the database answers, within two seconds.
+    /// Whether the database answers, within two seconds, however busy its connections are.
     pub async fn answers(&self) -> bool {
-        let ping = self.read(crate::sql!("SELECT 1")).fetch_optional();
-        matches!(timeout(PING_TIME_MAX, ping).await, Ok(Ok(_)))
+        let ping = async {
+            match &self.pools {
+                Pools::Sqlite { .. } => self.read(crate::sql!("SELECT 1")).execute().await.is_ok(),
+                Pools::Postgres(server) => server.ping().await.is_ok(),
+                Pools::MySql(server) => server.ping().await.is_ok(),
+            }
+        };
+        timeout(PING_TIME_MAX, ping).await.unwrap_or(false)
     }
 
     /// Closes all connections. What still runs on them has a second to end.
@@ -234,8 +245,8 @@ impl Db {
                     readers.close().await;
                     writer.close().await;
                 }
-                Pools::Postgres(pool) => pool.close().await,
-                Pools::MySql(pool) => pool.close().await,
+                Pools::Postgres(server) => server.close().await,
+                Pools::MySql(server) => server.close().await,
             }
         };
         if timeout(CLOSE_TIME_MAX, closing).await.is_err() {
@@ -325,8 +336,8 @@ pub struct Tx {
 #[derive(Debug)]
 enum TxKind {
     Sqlite(Turn),
-    Postgres(Transaction<'static, Postgres>),
-    MySql(Lease),
+    Postgres(PgTurn),
+    MySql(Lease, Place),
 }
 
 impl Tx {
@@ -334,8 +345,8 @@ impl Tx {
     pub fn query(&mut self, statement: Statement) -> Query<'_> {
         match &mut self.kind {
             TxKind::Sqlite(turn) => Query::sqlite(statement, turn.into()),
-            TxKind::Postgres(tx) => Query::postgres(statement, tx.into()),
-            TxKind::MySql(lease) => Query::mysql(statement, lease.into()),
+            TxKind::Postgres(turn) => Query::postgres(statement, turn.into()),
+            TxKind::MySql(lease, _) => Query::mysql(statement, lease.into()),
         }
     }
 
@@ -359,8 +370,8 @@ impl Tx {
     pub async fn commit(self) -> Result<(), DbError> {
         match self.kind {
             TxKind::Sqlite(turn) => turn.commit().await?,
-            TxKind::Postgres(tx) => tx.commit().await?,
-            TxKind::MySql(lease) => lease.end("COMMIT").await?,
+            TxKind::Postgres(turn) => turn.commit().await?,
+            TxKind::MySql(lease, _place) => lease.end("COMMIT").await?,
         }
         if self.notifies {
             self.notified.commits.fetch_add(1, Ordering::Release);
@@ -375,8 +386,8 @@ impl Tx {
                 turn.rollback().await;
                 Ok(())
             }
-            TxKind::Postgres(tx) => tx.rollback().await,
-            TxKind::MySql(lease) => lease.end("ROLLBACK").await,
+            TxKind::Postgres(turn) => turn.rollback().await,
+            TxKind::MySql(lease, _place) => lease.end("ROLLBACK").await,
         };
         if let Err(error) = rolled_back {
             // The database rolls back what it never saw committed; the first error says more.

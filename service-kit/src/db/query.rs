@@ -1,8 +1,7 @@
 //! A statement with its values, on its way to one of the three databases.
 
 use sqlx::{
-    ColumnIndex, Decode, Encode, MySql, PgConnection, Pool, Postgres, Row as _, Sqlite, SqlitePool,
-    Transaction, Type,
+    ColumnIndex, Decode, Encode, MySql, Pool, Postgres, Row as _, Sqlite, SqlitePool, Type,
     mysql::{MySqlArguments, MySqlRow},
     postgres::{PgArguments, PgRow},
     sqlite::{SqliteArguments, SqliteRow},
@@ -11,6 +10,7 @@ use sqlx::{
 use super::{
     DbError, Statement,
     lease::Lease,
+    server::PgTurn,
     sqlite_writer::{Turn, Writer},
 };
 
@@ -68,11 +68,9 @@ impl<'c, DB: sqlx::Database, Connection> From<&'c Pool<DB>> for Target<'c, DB, C
     }
 }
 
-impl<'c, DB: sqlx::Database> From<&'c mut Transaction<'static, DB>>
-    for Target<'c, DB, DB::Connection>
-{
-    fn from(transaction: &'c mut Transaction<'static, DB>) -> Self {
-        Self::Connection(&mut *transaction)
+impl<'c> From<&'c mut PgTurn> for Target<'c, Postgres, PgTurn> {
+    fn from(turn: &'c mut PgTurn) -> Self {
+        Self::Connection(turn)
     }
 }
 
@@ -116,7 +114,7 @@ pub struct Query<'c>(Kind<'c>);
 
 enum Kind<'c> {
     Sqlite(Typed<Sqlite, SqliteArguments>, SqliteTarget<'c>),
-    Postgres(Typed<Postgres, PgArguments>, Target<'c, Postgres, PgConnection>, &'static str),
+    Postgres(Typed<Postgres, PgArguments>, Target<'c, Postgres, PgTurn>, &'static str),
     MySql(Typed<MySql, MySqlArguments>, Target<'c, MySql, Lease>),
 }
 
@@ -125,7 +123,7 @@ macro_rules! run {
     ($query:ident.$method:ident($target:ident)) => {
         match $target {
             Target::Pool(pool) => $query.$method(pool).await,
-            Target::Connection(connection) => $query.$method(connection).await,
+            Target::Connection(turn) => $query.$method(turn.connection()?).await,
         }
     };
 }
@@ -168,10 +166,7 @@ impl<'c> Query<'c> {
         Self(Kind::Sqlite(sqlx::query(statement.question), target))
     }
 
-    pub(super) fn postgres(
-        statement: Statement,
-        target: Target<'c, Postgres, PgConnection>,
-    ) -> Self {
+    pub(super) fn postgres(statement: Statement, target: Target<'c, Postgres, PgTurn>) -> Self {
         Self(Kind::Postgres(sqlx::query(statement.dollar), target, statement.dollar))
     }
 

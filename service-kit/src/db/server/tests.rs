@@ -1,0 +1,70 @@
+//! What others find while transactions wait for one row.
+
+use futures_util::poll;
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::{
+    db::{Db, MigrationFile, Migrations},
+    on_each_database, sql,
+};
+
+const MIGRATIONS: Migrations = &[MigrationFile {
+    version: 1,
+    name: "counters",
+    sqlite: "CREATE TABLE counters (id INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;
+             INSERT INTO counters (id, count) VALUES (1, 0);",
+    postgres: "CREATE TABLE counters (id BIGINT PRIMARY KEY, count BIGINT NOT NULL);
+               INSERT INTO counters (id, count) VALUES (1, 0);",
+    mysql: "CREATE TABLE counters (id BIGINT PRIMARY KEY, count BIGINT NOT NULL);
+            INSERT INTO counters (id, count) VALUES (1, 0);",
+}];
+
+async fn count_up(db: Db) {
+    let mut tx = db.begin().await.expect("a place");
+    let update = sql!("UPDATE counters SET count = count + 1 WHERE id = 1");
+    assert_eq!(tx.query(update).execute().await.expect("updated"), 1);
+    tx.commit().await.expect("committed");
+}
+
+async fn count(db: &Db) -> i64 {
+    let select = sql!("SELECT count FROM counters WHERE id = 1");
+    let row = db.read(select).fetch_one().await.expect("a connection to read on");
+    row.get(0).expect("a number")
+}
+
+on_each_database! {
+    async fn readers_and_pings_are_served_while_transactions_wait(database) {
+        let db = database.open(MIGRATIONS).await;
+        let mut holder = db.begin().await.expect("a place");
+        let update = sql!("UPDATE counters SET count = 100 WHERE id = 1");
+        holder.query(update).execute().await.expect("updated");
+        // On SQLite, whoever waits has not begun.
+        let others = if database.kind == DatabaseKind::Sqlite { 0 } else { TRANSACTIONS_MAX - 1 };
+        let mut open = Vec::new();
+        for _ in 0..others {
+            open.push(db.begin().await.expect("a place"));
+        }
+        let mut waiting = JoinSet::new();
+        for _ in 0..2 * CONNECTIONS_MAX {
+            waiting.spawn(count_up(db.clone()));
+        }
+        // Some give up in the middle of a wait for the row.
+        for mut tx in open {
+            let update = sql!("UPDATE counters SET count = count + 1 WHERE id = 1");
+            let mut abandoned = Box::pin(tx.query(update).execute());
+            assert!(poll!(&mut abandoned).is_pending());
+        }
+        for _ in 0..CONNECTIONS_MAX {
+            tokio::task::yield_now().await;
+            assert!(db.answers().await);
+            assert_eq!(count(&db).await, 0);
+        }
+        assert_eq!(waiting.try_join_next().map(drop), None);
+        holder.commit().await.expect("committed");
+        waiting.join_all().await;
+        assert_eq!(count(&db).await, 100 + 2 * i64::from(CONNECTIONS_MAX));
+        db.close().await;
+        assert!(!db.answers().await);
+    }
+}
