@@ -36,9 +36,8 @@ pub(crate) struct Paging {
 }
 
 impl Paging {
-    /// An array of what is on the page of the list at `path` that the client asks for. `fetch` asks
-    /// for a page by its size (0 is the service's default) and token, and gives what is on it and
-    /// the token for the next one. `filter` is what else the link to that must have.
+    /// An array of what is on the page of the list at `path` that the client asks for. `fetch` and
+    /// `filter` are those of [`Paging::rows`].
     ///
     /// # Errors
     /// Those of `fetch`.
@@ -46,10 +45,30 @@ impl Paging {
         self,
         path: &'static str,
         filter: &[(&str, &str)],
-        mut fetch: impl FnMut(i32, String) -> F,
+        fetch: impl FnMut(i32, String) -> F,
     ) -> Result<Response, Problem>
     where
         T: Serialize,
+        F: Future<Output = Result<(Vec<T>, String), Problem>>,
+    {
+        let (all, link) = self.rows(path, filter, fetch).await?;
+        Ok((link.map(|link| [(LINK, link)]), Json(all)).into_response())
+    }
+
+    /// What is on the page of the list at `path` that the client asks for, or all of the list where
+    /// it asks for none, and the `Link` to what follows, if anything does. `fetch` asks for a page
+    /// by its size (0 is the service's default) and token, and gives what is on it and the token
+    /// for the next one. `filter` is what else the link to that must have.
+    ///
+    /// # Errors
+    /// Those of `fetch`.
+    pub(crate) async fn rows<T, F>(
+        self,
+        path: &str,
+        filter: &[(&str, &str)],
+        mut fetch: impl FnMut(i32, String) -> F,
+    ) -> Result<(Vec<T>, Option<HeaderValue>), Problem>
+    where
         F: Future<Output = Result<(Vec<T>, String), Problem>>,
     {
         let (pages_max, page_size, mut page_token) = if self == Self::default() {
@@ -63,11 +82,10 @@ impl Paging {
             all.extend(page);
             page_token = next;
             if page_token.is_empty() {
-                return Ok(Json(all).into_response());
+                return Ok((all, None));
             }
         }
-        let link = link_to_next(path, filter, page_size, &page_token);
-        Ok(([(LINK, link)], Json(all)).into_response())
+        Ok((all, Some(link_to_next(path, filter, page_size, &page_token))))
     }
 }
 
@@ -100,7 +118,7 @@ fn page_size(text: &str) -> Result<i32, Violation> {
 
 /// The value of `Link` for the page at `page_token` of the list at `path`, of what passes `filter`:
 /// parameters that are left out where they are empty.
-pub(crate) fn link_to_next(
+fn link_to_next(
     path: &str,
     filter: &[(&str, &str)],
     page_size: Option<i32>,

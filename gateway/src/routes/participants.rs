@@ -28,7 +28,7 @@ use crate::{
         bodies::SetAttendance,
         refusals::{Conflict, Forbidden},
     },
-    paging::{Paging, link_to_next},
+    paging::Paging,
     problem::{Problem, Wording},
     query::{FromQuery, Parameters, Query},
     resources::{
@@ -88,7 +88,8 @@ impl From<RegistrationCounts> for Counts {
     }
 }
 
-/// A page of who is registered, in the order of registration; for coaches and administrators.
+/// A page of who is registered, in the order of registration; for coaches and administrators. As
+/// CSV, all of them (up to 10000) where no page is asked for.
 #[utoipa::path(
     get,
     path = "/programs/{id}/participants",
@@ -103,7 +104,7 @@ impl From<RegistrationCounts> for Counts {
             headers(
                 (
                     "Link" = Option<String>,
-                    description = "Of CSV: the next page (`rel=next`, RFC 8288)."
+                    description = "Of CSV: what follows, if anything does (`rel=next`, RFC 8288)."
                 ),
             ),
         ),
@@ -116,31 +117,42 @@ async fn participants(
     Query((paging, Standing { status })): Query<(Paging, Standing)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let page_size = paging.page_size;
-    let request = call.request(ListParticipantsRequest {
-        program_id,
-        page_size: paging.page_size.unwrap_or(0),
-        page_token: paging.page_token,
-        status: status.unwrap_or_default().into(),
-    });
-    let answer = call.answer(call.programs().list_participants(request), &Wording::PLAIN).await?;
-    let participants = answer.participants.into_iter().map(Participant::new);
-    let participants = participants.collect::<Result<Vec<_>, _>>()?;
-    let next_page_token = answer.next_page_token;
     let vary = [(VARY, HeaderValue::from_static("accept"))];
+    let fetch = |page_size, page_token| page(&call, program_id, status, page_size, page_token);
     if !spreadsheet::is_wanted(&headers) {
-        let counts = given(answer.counts)?.into();
-        let roster = Json(Roster { participants, counts, next_page_token });
-        return Ok((vary, roster).into_response());
-    }
-    let table = spreadsheet::csv(&participants)?;
-    if next_page_token.is_empty() {
-        return Ok((vary, table).into_response());
+        let Paging { page_size, page_token } = paging;
+        let roster = fetch(page_size.unwrap_or(0), page_token).await?;
+        return Ok((vary, Json(roster)).into_response());
     }
     let path = format!("/programs/{program_id}/participants");
     let filter = [("status", status.map_or("", status_word))];
-    let link = [(LINK, link_to_next(&path, &filter, page_size, &next_page_token))];
-    Ok((vary, link, table).into_response())
+    let rows = async |page_size, page_token| {
+        let roster = fetch(page_size, page_token).await?;
+        Ok((roster.participants, roster.next_page_token))
+    };
+    let (participants, link) = paging.rows(&path, &filter, rows).await?;
+    let link = link.map(|link| [(LINK, link)]);
+    Ok((vary, link, spreadsheet::csv(&participants)?).into_response())
+}
+
+/// Asks for one page; the size 0 is the service's default.
+async fn page(
+    call: &Call,
+    program_id: i64,
+    status: Option<RegistrationStatus>,
+    page_size: i32,
+    page_token: String,
+) -> Result<Roster, Problem> {
+    let status = status.unwrap_or_default().into();
+    let request = ListParticipantsRequest { program_id, page_size, page_token, status };
+    let request = call.request(request);
+    let answer = call.answer(call.programs().list_participants(request), &Wording::PLAIN).await?;
+    let participants = answer.participants.into_iter().map(Participant::new);
+    Ok(Roster {
+        participants: participants.collect::<Result<_, _>>()?,
+        counts: given(answer.counts)?.into(),
+        next_page_token: answer.next_page_token,
+    })
 }
 
 /// A registration, and whether its participant came.

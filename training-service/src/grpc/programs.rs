@@ -193,18 +193,15 @@ fn parse_details(program: wire::Program) -> Result<ProgramDetails, Vec<Violation
     let time_zone = valid(TimeZone::parse(&program.time_zone), &mut violations);
     let capacity = valid(Capacity::parse(program.capacity), &mut violations);
 
-    let times = (starts_at, ends_at, opens_at, closes_at);
-    let schedule = if let (Some(starts_at), Some(ends_at), Some(opens_at), Some(closes_at)) = times
-    {
-        let schedule = Schedule {
-            starts_at,
-            ends_at,
-            registration_opens_at: opens_at,
-            registration_closes_at: closes_at,
-        };
-        schedule.checked().map_err(|mut found| violations.append(&mut found)).ok()
-    } else {
-        None
+    // Whether or not the others could be read.
+    violations.extend(Schedule::conflicts(starts_at, ends_at, opens_at.flatten(), closes_at));
+    let schedule = || {
+        Some(Schedule {
+            starts_at: starts_at?,
+            ends_at: ends_at?,
+            registration_opens_at: opens_at?,
+            registration_closes_at: closes_at?,
+        })
     };
     let all = || {
         Some(ProgramDetails {
@@ -213,12 +210,12 @@ fn parse_details(program: wire::Program) -> Result<ProgramDetails, Vec<Violation
             training: Training { sport: sport?, level: level? },
             location: location?,
             coach_id: coach_id?,
-            schedule: schedule?,
+            schedule: schedule()?,
             time_zone: time_zone?,
             capacity: capacity?,
         })
     };
-    all().ok_or(violations)
+    all().filter(|_| violations.is_empty()).ok_or(violations)
 }
 
 fn parse_update(

@@ -23,26 +23,46 @@ impl Schedule {
     /// Every violation.
     pub(crate) fn checked(self) -> Result<Self, Vec<Violation>> {
         let Self { starts_at, ends_at, registration_opens_at, registration_closes_at } = self;
+        let violations = Self::conflicts(
+            Some(starts_at),
+            Some(ends_at),
+            registration_opens_at,
+            Some(registration_closes_at),
+        );
+        if violations.is_empty() { Ok(self) } else { Err(violations) }
+    }
+
+    /// Which times do not fit each other; `None` stands for one that is not known, and fits.
+    #[expect(clippy::option_option, reason = "a time that is not known is not one that is absent")]
+    pub(crate) fn conflicts(
+        starts_at: Option<Timestamp>,
+        ends_at: Option<Timestamp>,
+        registration_opens_at: Option<Timestamp>,
+        registration_closes_at: Option<Option<Timestamp>>,
+    ) -> Vec<Violation> {
         let mut violations = Vec::new();
         let mut refuse = |field: &'static str, what: &str| {
             violations.push(Violation::new(field, "OUT_OF_RANGE", format!("{field} is {what}")));
         };
-        if ends_at <= starts_at {
+        if ends_at.zip(starts_at).is_some_and(|(ends_at, starts_at)| ends_at <= starts_at) {
             refuse("ends_at", "not after starts_at");
         }
-        if registration_closes_at.is_some_and(|closes_at| closes_at > ends_at) {
+        let closing = registration_closes_at.flatten().zip(ends_at);
+        if closing.is_some_and(|(closes_at, ends_at)| closes_at > ends_at) {
             refuse("registration_closes_at", "after ends_at");
         }
         match (registration_opens_at, registration_closes_at) {
-            (Some(opens_at), Some(closes_at)) if closes_at <= opens_at => {
+            (Some(opens_at), Some(Some(closes_at))) if closes_at <= opens_at => {
                 refuse("registration_closes_at", "not after registration_opens_at");
             }
-            (Some(opens_at), None) if starts_at <= opens_at => {
+            (Some(opens_at), Some(None))
+                if starts_at.is_some_and(|starts_at| starts_at <= opens_at) =>
+            {
                 refuse("registration_opens_at", "not before starts_at, where registration closes");
             }
             _ => {}
         }
-        if violations.is_empty() { Ok(self) } else { Err(violations) }
+        violations
     }
 }
 

@@ -44,7 +44,7 @@ texts! {
 
 /// A text in one line that shows something.
 fn required_line(field: &'static str, chars_max: usize, text: String) -> Result<String, Violation> {
-    if text.trim().is_empty() {
+    if text.chars().all(|char| char.is_whitespace() || is_invisible(char)) {
         return Err(Violation::required(field));
     }
     line(field, chars_max, text)
@@ -52,7 +52,22 @@ fn required_line(field: &'static str, chars_max: usize, text: String) -> Result<
 
 /// A text in one line.
 fn line(field: &'static str, chars_max: usize, text: String) -> Result<String, Violation> {
-    limited(field, chars_max, text, char::is_control)
+    let is_refused = |char: char| char.is_control() || breaks_lines(char);
+    limited(field, chars_max, text, is_refused)
+}
+
+/// Characters of which nothing is seen. Beside others they are good: they join letters and emoji.
+fn is_invisible(char: char) -> bool {
+    matches!(
+        char,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
+    )
+}
+
+/// Separators of lines and of paragraphs, and what changes the direction of all that follows, also
+/// of the text in which the line is quoted (the embeddings, overrides and isolates of UAX #9).
+fn breaks_lines(char: char) -> bool {
+    matches!(char, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A text in any number of lines.
@@ -71,7 +86,8 @@ fn limited(
         let description = format!("{field} is longer than {chars_max} characters");
         Err(Violation::new(field, "TOO_LONG", description))
     } else if text.chars().any(is_refused) {
-        let description = format!("{field} has control characters");
+        let description =
+            format!("{field} has characters that are not shown, or break or turn a line");
         Err(Violation::new(field, "INVALID_FORMAT", description))
     } else {
         Ok(text)

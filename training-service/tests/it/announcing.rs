@@ -150,11 +150,47 @@ on_each_database! {
         assert_eq!(
             fields,
             ["title", "description", "location", "coach_id", "registration_opens_at", "time_zone",
-             "capacity", "request_id"]
+             "capacity", "ends_at", "request_id"]
         );
         let backwards = Program { ends_at: at(86_400), ..program(1) };
         let rejection = coach.announce(backwards).await.expect_err("refused");
         assert_eq!(violations(&rejection), [("ends_at", "OUT_OF_RANGE")]);
+        let unread = Some(prost_types::Timestamp { seconds: 0, nanos: -1 });
+        for (times, fields) in [
+            (
+                Program { starts_at: unread, registration_closes_at: at(90_001), ..program(1) },
+                vec!["starts_at", "registration_closes_at"],
+            ),
+            (
+                Program { ends_at: None, registration_opens_at: at(86_400), ..program(1) },
+                vec!["ends_at", "registration_opens_at"],
+            ),
+            (
+                // It closes at a time that is not known, not at the start.
+                Program {
+                    registration_opens_at: at(86_400),
+                    registration_closes_at: unread,
+                    ..program(1)
+                },
+                vec!["registration_closes_at"],
+            ),
+        ] {
+            let rejection = coach.announce(times).await.expect_err("refused");
+            let found: Vec<_> = violations(&rejection).into_iter().map(|(field, _)| field).collect();
+            assert_eq!(found, fields);
+        }
+        for (title, reason) in [
+            ("\u{200b}", "REQUIRED"),
+            (" \u{feff}\u{2060} ", "REQUIRED"),
+            ("two\u{2028}lines", "INVALID_FORMAT"),
+            ("two\u{2029}paragraphs", "INVALID_FORMAT"),
+            ("\u{202e}steN", "INVALID_FORMAT"),
+            ("Nets\u{2066}", "INVALID_FORMAT"),
+        ] {
+            let named = Program { title: title.to_owned(), ..program(1) };
+            let rejection = coach.announce(named).await.expect_err("refused");
+            assert_eq!(violations(&rejection), [("title", reason)], "{title:?}");
+        }
         assert_eq!(service.found(ListProgramsRequest::default()).await, [0_i64; 0]);
     }
 
