@@ -209,7 +209,7 @@ pub(super) mod tests {
             p50_micros: Some(1_234),
             p99_micros: Some(5_678),
             cpu_micros: Some(21.5),
-            generator_cpu_micros: None,
+            generator_cpu_micros: Some(4.0),
             answers: 1_000_000,
             errors: 3,
         };

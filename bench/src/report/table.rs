@@ -3,7 +3,7 @@
 use super::{Bound, Figure, Figures, Line, Report, Verdict};
 use crate::options::Deployment;
 
-const HEAD: [&str; 11] = [
+const HEAD: [&str; 13] = [
     "path",
     "rate/s",
     "ceiling/s",
@@ -14,6 +14,8 @@ const HEAD: [&str; 11] = [
     "p50",
     "p99",
     "CPU us",
+    "ceiling",
+    "generator",
     "errors",
 ];
 
@@ -62,7 +64,9 @@ fn row(line: &Line, number: usize, earlier: Option<&Line>) -> [String; HEAD.len(
         before.unwrap_or_default(),
         measured(|it| it.p50_micros.map(time).unwrap_or_default()),
         measured(|it| it.p99_micros.map(time).unwrap_or_default()),
-        measured(cpu),
+        measured(|it| cpu(it.cpu_micros)),
+        figure(&line.held_against, |it| cpu(it.cpu_micros)),
+        measured(|it| cpu(it.generator_cpu_micros)),
         measured(|it| it.errors.to_string()),
     ]
 }
@@ -119,13 +123,9 @@ fn time(micros: u64) -> String {
     if micros < 1000 { format!("{micros} us") } else { format!("{:.1} ms", micros as f64 / 1000.0) }
 }
 
-/// Of what is measured, and of the generator.
-fn cpu(figures: &Figures) -> String {
-    let shown = |micros: Option<f64>| micros.map(|micros| format!("{micros:.1}"));
-    match (shown(figures.cpu_micros), shown(figures.generator_cpu_micros)) {
-        (Some(own), Some(generator)) => format!("{own} + {generator}"),
-        (own, generator) => own.or(generator).unwrap_or_default(),
-    }
+/// Nothing where the system does not tell.
+fn cpu(micros: Option<f64>) -> String {
+    micros.map(|micros| format!("{micros:.1}")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -143,7 +143,7 @@ mod tests {
             cells,
             [
                 "path", "40123", "40123", "0.83", ">= 0.85", "missed", "0.70", "1.2 ms", "5.7 ms",
-                "21.5", "3"
+                "21.5", "21.5", "4.0", "3"
             ]
         );
     }
