@@ -1,63 +1,97 @@
-//! A connection to MySQL or MariaDB that is safe to abandon.
+//! A connection on loan, which may be abandoned at any time.
 //!
-//! Where a future of sqlx's MySQL driver is dropped before it is done, because its caller has gone
-//! or its deadline has passed, the connection is out of step with the server: it may wait for an
-//! answer for ever, take the answer to one statement for that of another, or be inside a
-//! transaction that it does not know of. The drivers of SQLite and PostgreSQL recover; this one
-//! does not. So a lease that is dropped before it is given back closes its connection.
+//! Where a future of a driver is dropped before it is done, because its caller has gone or its
+//! deadline has passed, the connection is in the middle of a statement. What is to be done then
+//! each driver says ([`Driver::ABANDONED`]).
 
-use sqlx::{MySql, MySqlConnection, MySqlPool, pool::PoolConnection};
+use sqlx::Connection;
+use tokio::runtime::Handle;
 
-use super::server::{Place, Server};
+use super::{
+    connections::{Abandoned, Driver, Lent},
+    server::Place,
+};
 
-/// A connection on loan from the pool.
-#[derive(Debug)]
-pub(super) struct Lease(Option<PoolConnection<MySql>>);
+/// A connection on loan: for one statement, or for a transaction.
+pub(super) struct Lease<DB: Driver> {
+    /// `None` once it is given back.
+    connection: Option<Lent<DB>>,
+    /// Among the transactions, for one that has begun.
+    place: Option<Place>,
+}
 
-impl Lease {
-    /// Borrows a connection.
-    pub(super) async fn take(pool: &MySqlPool) -> Result<Self, sqlx::Error> {
-        Ok(Self(Some(pool.acquire().await?)))
+impl<DB: Driver> std::fmt::Debug for Lease<DB> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Lease({})", DB::NAME)
+    }
+}
+
+impl<DB: Driver> Lease<DB> {
+    pub(super) fn new(connection: Lent<DB>) -> Self {
+        Self { connection: Some(connection), place: None }
     }
 
-    /// Begins a transaction, as one of the server's share.
-    pub(super) async fn begin(server: &Server<MySql>) -> Result<(Self, Place), sqlx::Error> {
-        let place = server.place().await?;
-        let mut lease = Self::take(server.pool()).await?;
-        lease.run("START TRANSACTION").await?;
-        Ok((lease, place))
+    /// Begins a transaction, which holds `place` until it has ended.
+    pub(super) async fn begin(mut self, place: Place) -> Result<Self, sqlx::Error> {
+        // From here on whatever happens ends what may have begun.
+        self.place = Some(place);
+        DB::run(self.connection()?, "START TRANSACTION").await?;
+        Ok(self)
+    }
+
+    /// Ends the transaction by `sql`, and gives the connection back.
+    pub(super) async fn end(mut self, sql: &'static str) -> Result<(), sqlx::Error> {
+        DB::run(self.connection()?, sql).await?;
+        self.give_back();
+        Ok(())
     }
 
     /// The connection.
     ///
     /// # Errors
     /// Never: it is there until it is given back.
-    pub(super) fn connection(&mut self) -> Result<&mut MySqlConnection, sqlx::Error> {
-        self.0.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
+    pub(super) fn connection(&mut self) -> Result<&mut DB::Connection, sqlx::Error> {
+        self.connection.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
     }
 
-    async fn run(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
-        sqlx::Executor::execute(self.connection()?, sql).await.map(drop)
-    }
-
-    /// Ends the transaction by `sql` and gives the connection back.
-    pub(super) async fn end(mut self, sql: &'static str) -> Result<(), sqlx::Error> {
-        self.run(sql).await?;
-        self.give_back();
-        Ok(())
-    }
-
-    /// Returns the connection to the pool: what it was asked has been answered.
+    /// Gives it back: what it was asked has been answered.
     pub(super) fn give_back(mut self) {
-        drop(self.0.take());
+        drop(self.connection.take());
+    }
+
+    /// Gives it back after a statement of its own, if that shows that it lives.
+    pub(super) fn settle<T>(self, answered: &Result<T, sqlx::Error>) {
+        match answered {
+            // The server's own words.
+            Ok(_) | Err(sqlx::Error::Database(_) | sqlx::Error::RowNotFound) => self.give_back(),
+            Err(_) => drop(self),
+        }
     }
 }
 
-impl Drop for Lease {
+impl<DB: Driver> Drop for Lease<DB> {
     fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
-            // Closes the socket; the server rolls back what was not committed.
-            drop(connection.detach());
+        let Some(connection) = self.connection.take() else { return };
+        match (DB::ABANDONED, Handle::try_current()) {
+            (Abandoned::Used, _) => {}
+            (Abandoned::Awaited, Ok(runtime)) => {
+                // While it waits for a lock, say; it keeps its place as long.
+                runtime.spawn(recover(connection, self.place.take()));
+            }
+            // The server undoes what was not committed.
+            (Abandoned::Awaited | Abandoned::Closed, _) => drop(Lent::take(connection)),
         }
     }
+}
+
+async fn recover<DB: Driver>(mut connection: Lent<DB>, place: Option<Place>) {
+    let recovered = match &place {
+        Some(_) => DB::run(&mut connection, "ROLLBACK").await,
+        None => connection.ping().await,
+    };
+    if let Err(error) = recovered {
+        tracing::debug!(%error, "a connection that was abandoned is lost");
+        drop(Lent::take(connection));
+    }
+    drop(place);
 }

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use sqlx::{
-    MySqlPool, PgPool, SqlSafeStr, SqliteConnection,
+    Connection, MySql, Postgres, SqlSafeStr, SqliteConnection,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 use tokio::time::sleep;
+
+use super::connections::Connections;
 
 /// One migration in the DDL of each database.
 #[derive(Clone, Copy, Debug)]
@@ -69,25 +71,37 @@ pub(super) async fn sqlite(
     migrator.run_direct(None, connection, false).await
 }
 
-pub(super) async fn postgres(pool: &PgPool, migrations: Migrations) -> Result<(), MigrateError> {
-    migrator(migrations, |file| file.postgres).run(pool).await
+pub(super) async fn postgres(
+    connections: &Connections<Postgres>,
+    migrations: Migrations,
+) -> Result<(), MigrateError> {
+    let mut connection = connections.connect().await?;
+    let migrator = migrator(migrations, |file| file.postgres);
+    let migrated = migrator.run_direct(None, &mut connection, false).await;
+    let closed = connection.close().await;
+    migrated.and(closed.map_err(MigrateError::from))
 }
 
 /// sqlx asks for the lock with a time-out of -1, which MariaDB does not take for "for ever" but
 /// gives up at once: so the lock is taken here.
-pub(super) async fn mysql(pool: &MySqlPool, migrations: Migrations) -> Result<(), MigrateError> {
-    let mut lock = pool.acquire().await?;
+pub(super) async fn mysql(
+    connections: &Connections<MySql>,
+    migrations: Migrations,
+) -> Result<(), MigrateError> {
+    let mut lock = connections.connect().await?;
     let sql = "SELECT GET_LOCK(CONCAT('pavilion:', DATABASE()), ?)";
     let locked: Option<i64> =
-        sqlx::query_scalar(sql).bind(LOCK_SECONDS_MAX).fetch_one(&mut *lock).await?;
+        sqlx::query_scalar(sql).bind(LOCK_SECONDS_MAX).fetch_one(&mut lock).await?;
     if locked != Some(1) {
         let message = "another process has been migrating it for too long";
         return Err(sqlx::Error::Protocol(message.to_owned()).into());
     }
+    let mut connection = connections.connect().await?;
     let mut migrator = migrator(migrations, |file| file.mysql);
-    let migrated = migrator.set_locking(false).run(pool).await;
-    // Ends the connection, and with it the lock, whatever became of the migration.
-    let closed = lock.close().await;
+    migrator.set_locking(false);
+    let migrated = migrator.run_direct(None, &mut connection, false).await;
+    // Ends the connections, and with them the lock, whatever became of the migration.
+    let closed = connection.close().await.and(lock.close().await);
     migrated.and(closed.map_err(MigrateError::from))
 }
 

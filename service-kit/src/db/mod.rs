@@ -11,6 +11,7 @@
 //! (generated ids, the start of a write transaction), the difference is in
 //! this module.
 
+mod connections;
 mod error;
 mod lease;
 mod migrate;

@@ -9,11 +9,8 @@ use std::{
 };
 
 use sqlx::{
-    Connection, MySql, PgPool, Postgres, SqlitePool,
-    mysql::MySqlPoolOptions,
-    pool::PoolOptions,
+    MySql, Postgres, Sqlite,
     postgres::{PgListener, PgPoolOptions},
-    sqlite::SqlitePoolOptions,
 };
 use tokio::{
     sync::Notify,
@@ -22,22 +19,17 @@ use tokio::{
 
 use super::{
     DatabaseUrl, DbError, Migrations, Query, Statement,
+    connections::Connections,
     lease::Lease,
     migrate,
-    server::{PgTurn, Place, Server},
+    server::Server,
     sqlite_writer::{Turn, Writer},
     url::Options,
 };
 use crate::StartError;
 
-/// Connections to a database server, for each process; one more is for pings.
-pub(super) const CONNECTIONS_MAX: u32 = 16;
 /// Connections that read a SQLite file; a single one writes.
-const SQLITE_READERS_MAX: u32 = 4;
-/// How long a request waits for a free connection.
-pub(super) const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(5);
-/// A connection that was idle for longer is asked for a sign of life before it is used.
-const IDLE_TIME_MAX: Duration = Duration::from_secs(1);
+const SQLITE_READERS_MAX: usize = 4;
 /// How long a database that does not answer is tried at start.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(30);
 /// The pause between two tries.
@@ -76,7 +68,7 @@ enum Pools {
     /// SQLite has one writer at a time: waiting for it in a queue of ours is fair and quick,
     /// waiting for its lock is neither.
     Sqlite {
-        readers: SqlitePool,
+        readers: Arc<Connections<Sqlite>>,
         writer: Writer,
     },
     Postgres(Arc<Server<Postgres>>),
@@ -109,8 +101,8 @@ impl Db {
         };
         let migrated = match &db.pools {
             Pools::Sqlite { writer, .. } => writer.migrate(migrations).await,
-            Pools::Postgres(server) => migrate::postgres(server.pool(), migrations).await,
-            Pools::MySql(server) => migrate::mysql(server.pool(), migrations).await,
+            Pools::Postgres(server) => migrate::postgres(server.connections(), migrations).await,
+            Pools::MySql(server) => migrate::mysql(server.connections(), migrations).await,
         };
         migrated.map_err(|error| {
             StartError::setting(variable, format!("{url:?}: {}", migrate::explain(&error)))
@@ -123,25 +115,13 @@ impl Db {
             Options::Sqlite(options) => {
                 // The writer first: it makes the file, and readers could not.
                 let writer = Writer::connect(options.clone()).await?;
-                let readers: SqlitePoolOptions = pool_options(SQLITE_READERS_MAX);
-                Pools::Sqlite { readers: readers.connect_with(options.clone()).await?, writer }
+                let readers = Connections::open(options.clone(), SQLITE_READERS_MAX).await?;
+                Pools::Sqlite { readers: readers.into(), writer }
             }
             Options::Postgres(options) => {
-                let pool: PgPoolOptions = pool_options(CONNECTIONS_MAX);
-                Pools::Postgres(Server::new(pool.connect_with(options.clone()).await?).into())
+                Pools::Postgres(Server::connect(options.clone()).await?.into())
             }
-            Options::MySql(options) => {
-                let pool: MySqlPoolOptions = pool_options(CONNECTIONS_MAX);
-                // As on PostgreSQL: each statement sees what is committed, and a guarded UPDATE
-                // locks the rows it changes, not the gaps between them.
-                let pool = pool.after_connect(|connection, _| {
-                    Box::pin(async move {
-                        let sql = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
-                        sqlx::Executor::execute(connection, sql).await.map(drop)
-                    })
-                });
-                Pools::MySql(Server::new(pool.connect_with(options.clone()).await?).into())
-            }
+            Options::MySql(options) => Pools::MySql(Server::connect(options.clone()).await?.into()),
         };
         Ok(Self { pools, notified: Arc::default() })
     }
@@ -157,9 +137,9 @@ impl Db {
     /// A statement that only reads.
     pub fn read(&self, statement: Statement) -> Query<'_> {
         match &self.pools {
-            Pools::Sqlite { readers, .. } => Query::sqlite(statement, readers.into()),
-            Pools::Postgres(server) => Query::postgres(statement, server.pool().into()),
-            Pools::MySql(server) => Query::mysql(statement, server.pool().into()),
+            Pools::Sqlite { readers, .. } => Query::sqlite(statement, readers.as_ref().into()),
+            Pools::Postgres(server) => Query::postgres(statement, server.connections().into()),
+            Pools::MySql(server) => Query::mysql(statement, server.connections().into()),
         }
     }
 
@@ -167,8 +147,8 @@ impl Db {
     pub fn write(&self, statement: Statement) -> Query<'_> {
         match &self.pools {
             Pools::Sqlite { writer, .. } => Query::sqlite(statement, writer.into()),
-            Pools::Postgres(server) => Query::postgres(statement, server.pool().into()),
-            Pools::MySql(server) => Query::mysql(statement, server.pool().into()),
+            Pools::Postgres(server) => Query::postgres(statement, server.connections().into()),
+            Pools::MySql(server) => Query::mysql(statement, server.connections().into()),
         }
     }
 
@@ -180,11 +160,8 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx, DbError> {
         let kind = match &self.pools {
             Pools::Sqlite { writer, .. } => TxKind::Sqlite(writer.begin().await?),
-            Pools::Postgres(server) => TxKind::Postgres(PgTurn::begin(server).await?),
-            Pools::MySql(server) => {
-                let (lease, place) = Lease::begin(server).await?;
-                TxKind::MySql(lease, place)
-            }
+            Pools::Postgres(server) => TxKind::Postgres(server.begin().await?),
+            Pools::MySql(server) => TxKind::MySql(server.begin().await?),
         };
         Ok(Tx { kind, notified: self.notified.clone(), notifies: false })
     }
@@ -208,15 +185,17 @@ impl Db {
     pub async fn listen(&self) {
         let Pools::Postgres(server) = &self.pools else { return };
         loop {
-            if let Err(error) = self.listen_on(server.pool()).await {
+            if let Err(error) = self.listen_to(server).await {
                 tracing::warn!(%error, "listening to the database failed, trying again");
             }
             sleep(LISTEN_PAUSE).await;
         }
     }
 
-    async fn listen_on(&self, pool: &PgPool) -> Result<(), sqlx::Error> {
-        let mut listener = PgListener::connect_with(pool).await?;
+    async fn listen_to(&self, server: &Server<Postgres>) -> Result<(), sqlx::Error> {
+        let pool = PgPoolOptions::new().max_connections(1);
+        let pool = pool.connect_lazy_with(server.connections().options().clone());
+        let mut listener = PgListener::connect_with(&pool).await?;
         listener.listen(NOTIFICATION_CHANNEL).await?;
         loop {
             // None after a lost connection: what was notified meanwhile is not known.
@@ -253,23 +232,6 @@ impl Db {
             tracing::debug!("statements were cut off by closing the database");
         }
     }
-}
-
-fn pool_options<DB: sqlx::Database>(connections: u32) -> PoolOptions<DB> {
-    PoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIME_MAX)
-        // A ping before each use would double the round trips. A busy connection tells by itself
-        // that it lives; one that was idle may have lost its server meanwhile.
-        .test_before_acquire(false)
-        .before_acquire(|connection: &mut DB::Connection, meta| {
-            Box::pin(async move {
-                if meta.idle_for >= IDLE_TIME_MAX {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
 }
 
 /// Runs a body in a transaction and commits it; after a deadlock or a serialization failure it
@@ -336,8 +298,8 @@ pub struct Tx {
 #[derive(Debug)]
 enum TxKind {
     Sqlite(Turn),
-    Postgres(PgTurn),
-    MySql(Lease, Place),
+    Postgres(Lease<Postgres>),
+    MySql(Lease<MySql>),
 }
 
 impl Tx {
@@ -345,8 +307,8 @@ impl Tx {
     pub fn query(&mut self, statement: Statement) -> Query<'_> {
         match &mut self.kind {
             TxKind::Sqlite(turn) => Query::sqlite(statement, turn.into()),
-            TxKind::Postgres(turn) => Query::postgres(statement, turn.into()),
-            TxKind::MySql(lease, _) => Query::mysql(statement, lease.into()),
+            TxKind::Postgres(lease) => Query::postgres(statement, lease.into()),
+            TxKind::MySql(lease) => Query::mysql(statement, lease.into()),
         }
     }
 
@@ -370,8 +332,8 @@ impl Tx {
     pub async fn commit(self) -> Result<(), DbError> {
         match self.kind {
             TxKind::Sqlite(turn) => turn.commit().await?,
-            TxKind::Postgres(turn) => turn.commit().await?,
-            TxKind::MySql(lease, _place) => lease.end("COMMIT").await?,
+            TxKind::Postgres(lease) => lease.end("COMMIT").await?,
+            TxKind::MySql(lease) => lease.end("COMMIT").await?,
         }
         if self.notifies {
             self.notified.commits.fetch_add(1, Ordering::Release);
@@ -386,8 +348,8 @@ impl Tx {
                 turn.rollback().await;
                 Ok(())
             }
-            TxKind::Postgres(turn) => turn.rollback().await,
-            TxKind::MySql(lease, _place) => lease.end("ROLLBACK").await,
+            TxKind::Postgres(lease) => lease.end("ROLLBACK").await,
+            TxKind::MySql(lease) => lease.end("ROLLBACK").await,
         };
         if let Err(error) = rolled_back {
             // The database rolls back what it never saw committed; the first error says more.

@@ -1,7 +1,7 @@
 //! A statement with its values, on its way to one of the three databases.
 
 use sqlx::{
-    ColumnIndex, Decode, Encode, MySql, Pool, Postgres, Row as _, Sqlite, SqlitePool, Type,
+    ColumnIndex, Decode, Encode, MySql, Postgres, Row as _, Sqlite, Type,
     mysql::{MySqlArguments, MySqlRow},
     postgres::{PgArguments, PgRow},
     sqlite::{SqliteArguments, SqliteRow},
@@ -9,8 +9,8 @@ use sqlx::{
 
 use super::{
     DbError, Statement,
+    connections::{Connections, Driver},
     lease::Lease,
-    server::PgTurn,
     sqlite_writer::{Turn, Writer},
 };
 
@@ -57,33 +57,33 @@ impl<T> Column for T where
 }
 
 /// Where a query runs.
-pub(super) enum Target<'c, DB: sqlx::Database, Connection> {
-    Pool(&'c Pool<DB>),
-    Connection(&'c mut Connection),
+pub(super) enum Target<'c, DB: Driver> {
+    Any(&'c Connections<DB>),
+    This(&'c mut Lease<DB>),
 }
 
-impl<'c, DB: sqlx::Database, Connection> From<&'c Pool<DB>> for Target<'c, DB, Connection> {
-    fn from(pool: &'c Pool<DB>) -> Self {
-        Self::Pool(pool)
+impl<'c, DB: Driver> From<&'c Connections<DB>> for Target<'c, DB> {
+    fn from(connections: &'c Connections<DB>) -> Self {
+        Self::Any(connections)
     }
 }
 
-impl<'c> From<&'c mut PgTurn> for Target<'c, Postgres, PgTurn> {
-    fn from(turn: &'c mut PgTurn) -> Self {
-        Self::Connection(turn)
+impl<'c, DB: Driver> From<&'c mut Lease<DB>> for Target<'c, DB> {
+    fn from(lease: &'c mut Lease<DB>) -> Self {
+        Self::This(lease)
     }
 }
 
 /// Where a query on SQLite runs.
 pub(super) enum SqliteTarget<'c> {
-    Readers(&'c SqlitePool),
+    Readers(&'c Connections<Sqlite>),
     /// In a transaction of its own.
     Writer(&'c Writer),
     Turn(&'c mut Turn),
 }
 
-impl<'c> From<&'c SqlitePool> for SqliteTarget<'c> {
-    fn from(readers: &'c SqlitePool) -> Self {
+impl<'c> From<&'c Connections<Sqlite>> for SqliteTarget<'c> {
+    fn from(readers: &'c Connections<Sqlite>) -> Self {
         Self::Readers(readers)
     }
 }
@@ -100,12 +100,6 @@ impl<'c> From<&'c mut Turn> for SqliteTarget<'c> {
     }
 }
 
-impl<'c> From<&'c mut Lease> for Target<'c, MySql, Lease> {
-    fn from(lease: &'c mut Lease) -> Self {
-        Self::Connection(lease)
-    }
-}
-
 type Typed<DB, Arguments> = sqlx::query::Query<'static, DB, Arguments>;
 
 /// A statement and the values bound to it so far.
@@ -114,16 +108,21 @@ pub struct Query<'c>(Kind<'c>);
 
 enum Kind<'c> {
     Sqlite(Typed<Sqlite, SqliteArguments>, SqliteTarget<'c>),
-    Postgres(Typed<Postgres, PgArguments>, Target<'c, Postgres, PgTurn>, &'static str),
-    MySql(Typed<MySql, MySqlArguments>, Target<'c, MySql, Lease>),
+    Postgres(Typed<Postgres, PgArguments>, Target<'c, Postgres>, &'static str),
+    MySql(Typed<MySql, MySqlArguments>, Target<'c, MySql>),
 }
 
 /// Runs `query.method(where it runs)`.
 macro_rules! run {
     ($query:ident.$method:ident($target:ident)) => {
         match $target {
-            Target::Pool(pool) => $query.$method(pool).await,
-            Target::Connection(turn) => $query.$method(turn.connection()?).await,
+            Target::Any(connections) => {
+                let mut lease = connections.lend().await?;
+                let answered = $query.$method(lease.connection()?).await;
+                lease.settle(&answered);
+                answered?
+            }
+            Target::This(lease) => $query.$method(lease.connection()?).await?,
         }
     };
 }
@@ -132,7 +131,10 @@ macro_rules! run {
 macro_rules! run_sqlite {
     ($query:ident.$method:ident($target:ident)) => {
         match $target {
-            SqliteTarget::Readers(pool) => $query.$method(pool).await?,
+            SqliteTarget::Readers(readers) => {
+                let target = Target::Any(readers);
+                run!($query.$method(target))
+            }
             SqliteTarget::Turn(turn) => $query.$method(turn.connection()?).await?,
             SqliteTarget::Writer(writer) => {
                 let mut turn = writer.begin().await?;
@@ -145,32 +147,17 @@ macro_rules! run_sqlite {
     };
 }
 
-/// The same on a connection that must not be abandoned.
-macro_rules! run_leased {
-    ($query:ident.$method:ident($target:ident)) => {
-        match $target {
-            Target::Pool(pool) => {
-                let mut lease = Lease::take(pool).await?;
-                let done = $query.$method(lease.connection()?).await;
-                lease.give_back();
-                done
-            }
-            Target::Connection(lease) => $query.$method(lease.connection()?).await,
-        }
-    };
-}
-
 #[expect(clippy::disallowed_methods, reason = "the one place that makes queries")]
 impl<'c> Query<'c> {
     pub(super) fn sqlite(statement: Statement, target: SqliteTarget<'c>) -> Self {
         Self(Kind::Sqlite(sqlx::query(statement.question), target))
     }
 
-    pub(super) fn postgres(statement: Statement, target: Target<'c, Postgres, PgTurn>) -> Self {
+    pub(super) fn postgres(statement: Statement, target: Target<'c, Postgres>) -> Self {
         Self(Kind::Postgres(sqlx::query(statement.dollar), target, statement.dollar))
     }
 
-    pub(super) fn mysql(statement: Statement, target: Target<'c, MySql, Lease>) -> Self {
+    pub(super) fn mysql(statement: Statement, target: Target<'c, MySql>) -> Self {
         Self(Kind::MySql(sqlx::query(statement.question), target))
     }
 }
@@ -192,8 +179,8 @@ impl Query<'_> {
     pub async fn execute(self) -> Result<u64, DbError> {
         Ok(match self.0 {
             Kind::Sqlite(query, target) => run_sqlite!(query.execute(target)).rows_affected(),
-            Kind::Postgres(query, target, _) => run!(query.execute(target))?.rows_affected(),
-            Kind::MySql(query, target) => run_leased!(query.execute(target))?.rows_affected(),
+            Kind::Postgres(query, target, _) => run!(query.execute(target)).rows_affected(),
+            Kind::MySql(query, target) => run!(query.execute(target)).rows_affected(),
         })
     }
 
@@ -208,7 +195,7 @@ impl Query<'_> {
                 Ok(run_sqlite!(query.execute(target)).last_insert_rowid())
             }
             Kind::MySql(query, target) => {
-                let id = run_leased!(query.execute(target))?.last_insert_id();
+                let id = run!(query.execute(target)).last_insert_id();
                 i64::try_from(id).map_err(|_| DbError::Corrupt("id"))
             }
             Kind::Postgres(mut query, target, sql) => {
@@ -217,7 +204,7 @@ impl Query<'_> {
                 // Put together from two constants.
                 let sql = sqlx::AssertSqlSafe(format!("{sql} RETURNING id"));
                 let query = sqlx::query_with(sql, arguments);
-                Ok(run!(query.fetch_one(target))?.try_get(0)?)
+                Ok(run!(query.fetch_one(target)).try_get(0)?)
             }
         }
     }
@@ -232,11 +219,9 @@ impl Query<'_> {
                 run_sqlite!(query.fetch_optional(target)).map(Row::Sqlite)
             }
             Kind::Postgres(query, target, _) => {
-                run!(query.fetch_optional(target))?.map(Row::Postgres)
+                run!(query.fetch_optional(target)).map(Row::Postgres)
             }
-            Kind::MySql(query, target) => {
-                run_leased!(query.fetch_optional(target))?.map(Row::MySql)
-            }
+            Kind::MySql(query, target) => run!(query.fetch_optional(target)).map(Row::MySql),
         })
     }
 
@@ -258,8 +243,8 @@ impl Query<'_> {
         }
         Ok(match self.0 {
             Kind::Sqlite(query, target) => rows(run_sqlite!(query.fetch_all(target)), Row::Sqlite),
-            Kind::Postgres(query, target, _) => rows(run!(query.fetch_all(target))?, Row::Postgres),
-            Kind::MySql(query, target) => rows(run_leased!(query.fetch_all(target))?, Row::MySql),
+            Kind::Postgres(query, target, _) => rows(run!(query.fetch_all(target)), Row::Postgres),
+            Kind::MySql(query, target) => rows(run!(query.fetch_all(target)), Row::MySql),
         })
     }
 }

@@ -8,46 +8,58 @@
 #[cfg(feature = "testing")]
 mod tests;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
-use sqlx::{ConnectOptions, Connection, Database, PgConnection, Pool, Postgres, Transaction};
+use sqlx::Connection;
 use tokio::{
-    runtime::Handle,
     sync::{Mutex, OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 
-use super::pool::{ACQUIRE_TIME_MAX, CONNECTIONS_MAX};
+use super::{
+    connections::{ACQUIRE_TIME_MAX, Connections, Driver, Options},
+    lease::Lease,
+};
 
+/// Connections to a database server, for each process; one more is for pings, and on PostgreSQL
+/// one for notifications.
+pub(super) const CONNECTIONS_MAX: usize = 16;
 /// Connections that transactions have at a time, of [`CONNECTIONS_MAX`].
 pub(super) const TRANSACTIONS_MAX: usize = 12;
-const _: () = assert!(TRANSACTIONS_MAX < CONNECTIONS_MAX as usize, "some are left to readers");
+const _: () = assert!(TRANSACTIONS_MAX < CONNECTIONS_MAX, "some are left to readers");
 
 /// The connections to a server.
-#[derive(Debug)]
-pub(super) struct Server<DB: Database> {
-    pool: Pool<DB>,
+pub(super) struct Server<DB: Driver> {
+    connections: Connections<DB>,
     /// First come, first served.
     transactions: Arc<Semaphore>,
     /// For [`Server::ping`] alone; `None` until the first, and after one that failed.
     pinged: Mutex<Option<DB::Connection>>,
 }
 
-impl<DB: Database> Server<DB> {
-    pub(super) fn new(pool: Pool<DB>) -> Self {
+impl<DB: Driver> fmt::Debug for Server<DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.connections.fmt(f)
+    }
+}
+
+impl<DB: Driver> Server<DB> {
+    pub(super) async fn connect(options: Options<DB>) -> Result<Self, sqlx::Error> {
+        let connections = Connections::open(options, CONNECTIONS_MAX).await?;
         let transactions = Arc::new(Semaphore::new(TRANSACTIONS_MAX));
-        Self { pool, transactions, pinged: Mutex::default() }
+        Ok(Self { connections, transactions, pinged: Mutex::default() })
     }
 
-    pub(super) fn pool(&self) -> &Pool<DB> {
-        &self.pool
+    pub(super) fn connections(&self) -> &Connections<DB> {
+        &self.connections
     }
 
-    /// Waits for a place among the transactions, as long as for a connection.
-    pub(super) async fn place(&self) -> Result<Place, sqlx::Error> {
+    /// Begins a transaction, when there is a place for it.
+    pub(super) async fn begin(&self) -> Result<Lease<DB>, sqlx::Error> {
         let place = timeout(ACQUIRE_TIME_MAX, self.transactions.clone().acquire_owned()).await;
         let place = place.map_err(|_| sqlx::Error::PoolTimedOut)?;
-        place.map(Place).map_err(|_closed| sqlx::Error::PoolClosed)
+        let place = place.map(Place).map_err(|_closed| sqlx::Error::PoolClosed)?;
+        self.connections.lend().await?.begin(place).await
     }
 
     /// Asks the server for a sign of life.
@@ -60,11 +72,8 @@ impl<DB: Database> Server<DB> {
             *pinged = Some(connection);
             return Ok(());
         }
-        if self.pool.is_closed() {
-            return Err(sqlx::Error::PoolClosed);
-        }
         // It may be the connection alone that was lost.
-        let mut connection = self.pool.connect_options().connect().await?;
+        let mut connection = self.connections.connect().await?;
         connection.ping().await?;
         *pinged = Some(connection);
         Ok(())
@@ -72,7 +81,7 @@ impl<DB: Database> Server<DB> {
 
     pub(super) async fn close(&self) {
         self.transactions.close();
-        self.pool.close().await;
+        self.connections.close().await;
         if let Some(connection) = self.pinged.lock().await.take()
             && let Err(error) = connection.close().await
         {
@@ -85,50 +94,3 @@ impl<DB: Database> Server<DB> {
 #[derive(Debug)]
 #[expect(dead_code, reason = "it gives the place back")]
 pub(super) struct Place(OwnedSemaphorePermit);
-
-/// A transaction on PostgreSQL. Where it is abandoned while it waits for a lock, its connection is
-/// taken until that wait is over; it keeps its place as long.
-#[derive(Debug)]
-pub(super) struct PgTurn(Option<(Transaction<'static, Postgres>, Place)>);
-
-impl PgTurn {
-    pub(super) async fn begin(server: &Server<Postgres>) -> Result<Self, sqlx::Error> {
-        let place = server.place().await?;
-        Ok(Self(Some((server.pool.begin().await?, place))))
-    }
-
-    /// The connection.
-    ///
-    /// # Errors
-    /// Never: it is there until the transaction ends.
-    pub(super) fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
-        let turn = self.0.as_mut().ok_or(sqlx::Error::PoolClosed)?;
-        Ok(&mut turn.0)
-    }
-
-    pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
-        let (tx, _place) = self.0.take().ok_or(sqlx::Error::PoolClosed)?;
-        tx.commit().await
-    }
-
-    pub(super) async fn rollback(mut self) -> Result<(), sqlx::Error> {
-        let (tx, _place) = self.0.take().ok_or(sqlx::Error::PoolClosed)?;
-        tx.rollback().await
-    }
-}
-
-impl Drop for PgTurn {
-    fn drop(&mut self) {
-        if let Some((tx, place)) = self.0.take()
-            && let Ok(runtime) = Handle::try_current()
-        {
-            runtime.spawn(async move {
-                if let Err(error) = tx.rollback().await {
-                    // The server rolls back what it never saw committed.
-                    tracing::debug!(%error, "rolling back failed");
-                }
-                drop(place);
-            });
-        }
-    }
-}

@@ -26,7 +26,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{DbError, Migrations, migrate, pool::ACQUIRE_TIME_MAX};
+use super::{DbError, Migrations, connections::ACQUIRE_TIME_MAX, migrate};
 
 /// Transactions that share a commit: the first one waits for the work of all.
 const SHARING_MAX: usize = 32;

@@ -1,0 +1,207 @@
+//! Connections to one database, each lent to one statement or one transaction at a time.
+//!
+//! Not sqlx's own pool: that one asks a connection for a sign of life each time it comes back,
+//! which doubles what a short read costs.
+
+use std::{fmt, future::Future, pin::Pin, time::Duration};
+
+use deadpool::Runtime;
+use deadpool::managed::{
+    Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts,
+};
+use sqlx::{ConnectOptions, Connection, Database, Executor, MySql, Postgres, Sqlite};
+use tokio::time::sleep;
+
+use super::lease::Lease;
+
+/// How long a request waits for a free connection, and for a new one to be made.
+pub(super) const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(5);
+/// A connection that was idle for longer is asked for a sign of life before it is used.
+const UNCHECKED_TIME_MAX: Duration = Duration::from_secs(1);
+/// A connection that was idle for longer is closed.
+const IDLE_TIME_MAX: Duration = Duration::from_mins(10);
+/// A connection is made anew after so long: its name may mean another server by then.
+const AGE_MAX: Duration = Duration::from_mins(30);
+/// How often idle connections are looked for.
+const IDLE_PAUSE: Duration = Duration::from_mins(1);
+
+/// Whether a statement came to its end.
+pub(super) type Ran<'c> = Pin<Box<dyn Future<Output = Result<(), sqlx::Error>> + Send + 'c>>;
+
+/// What the drivers do not have in common.
+pub(super) trait Driver: Database {
+    /// Run on each new connection.
+    const SET_UP: Option<&'static str> = None;
+    /// What becomes of a connection whose statement was abandoned.
+    const ABANDONED: Abandoned;
+
+    /// Runs a statement that has no values.
+    fn run<'c>(connection: &'c mut Self::Connection, sql: &'static str) -> Ran<'c>;
+}
+
+/// What becomes of a connection whose statement was abandoned before it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Abandoned {
+    /// It can be used at once.
+    Used,
+    /// It can be used when the statement has ended.
+    Awaited,
+    /// It is out of step, and can only be closed.
+    Closed,
+}
+
+impl Driver for Sqlite {
+    // A thread of the driver works off one statement after the other.
+    const ABANDONED: Abandoned = Abandoned::Used;
+
+    fn run<'c>(connection: &'c mut Self::Connection, sql: &'static str) -> Ran<'c> {
+        Box::pin(async move { connection.execute(sql).await.map(drop) })
+    }
+}
+
+impl Driver for Postgres {
+    const ABANDONED: Abandoned = Abandoned::Awaited;
+
+    fn run<'c>(connection: &'c mut Self::Connection, sql: &'static str) -> Ran<'c> {
+        Box::pin(async move { connection.execute(sql).await.map(drop) })
+    }
+}
+
+impl Driver for MySql {
+    // As on PostgreSQL: each statement sees what is committed, and a guarded UPDATE locks the rows
+    // it changes, not the gaps between them.
+    const SET_UP: Option<&'static str> =
+        Some("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
+    // It may wait for an answer for ever, take the answer to one statement for that of another, or
+    // be inside a transaction that it does not know of.
+    const ABANDONED: Abandoned = Abandoned::Closed;
+
+    fn run<'c>(connection: &'c mut Self::Connection, sql: &'static str) -> Ran<'c> {
+        Box::pin(async move { connection.execute(sql).await.map(drop) })
+    }
+}
+
+/// How connections to a database are made.
+pub(super) type Options<DB> = <<DB as Database>::Connection as Connection>::Options;
+
+/// Makes connections, and looks at those that come back.
+pub(super) struct Maker<DB: Driver>(Options<DB>);
+
+impl<DB: Driver> fmt::Debug for Maker<DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The options hold a password.
+        f.write_str(DB::NAME)
+    }
+}
+
+impl<DB: Driver> Manager for Maker<DB> {
+    type Type = DB::Connection;
+    type Error = sqlx::Error;
+
+    async fn create(&self) -> Result<DB::Connection, sqlx::Error> {
+        let mut connection = self.0.connect().await?;
+        if let Some(sql) = DB::SET_UP {
+            DB::run(&mut connection, sql).await?;
+        }
+        Ok(connection)
+    }
+
+    async fn recycle(
+        &self,
+        connection: &mut DB::Connection,
+        metrics: &Metrics,
+    ) -> RecycleResult<sqlx::Error> {
+        if metrics.age() >= AGE_MAX {
+            return Err(RecycleError::message("too old"));
+        }
+        // A busy connection tells by itself that it lives.
+        if metrics.last_used() >= UNCHECKED_TIME_MAX {
+            connection.ping().await?;
+        }
+        Ok(())
+    }
+}
+
+/// The connections.
+pub(super) struct Connections<DB: Driver>(Pool<Maker<DB>>);
+
+impl<DB: Driver> Connections<DB> {
+    /// At most `max`, the first of which is made now.
+    pub(super) async fn open(options: Options<DB>, max: usize) -> Result<Self, sqlx::Error> {
+        let pool = Pool::builder(Maker(options))
+            .max_size(max)
+            // The fewer are in use, the sooner the others are idle.
+            .queue_mode(QueueMode::Lifo)
+            .timeouts(Timeouts {
+                wait: Some(ACQUIRE_TIME_MAX),
+                create: Some(ACQUIRE_TIME_MAX),
+                recycle: Some(ACQUIRE_TIME_MAX),
+            })
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| sqlx::Error::Configuration(error.into()))?;
+        let connections = Self(pool);
+        connections.lend().await?.give_back();
+        tokio::spawn(close_idle(connections.0.weak()));
+        Ok(connections)
+    }
+
+    /// One, as soon as it is free.
+    pub(super) async fn lend(&self) -> Result<Lease<DB>, sqlx::Error> {
+        // Boxed, as each statement holds it, and what makes a connection is large.
+        let object = Box::pin(self.0.get()).await.map_err(|error| match error {
+            PoolError::Timeout(_) => sqlx::Error::PoolTimedOut,
+            PoolError::Closed => sqlx::Error::PoolClosed,
+            PoolError::Backend(error) => error,
+            other => sqlx::Error::Configuration(other.to_string().into()),
+        })?;
+        Ok(Lease::new(object))
+    }
+
+    /// How they are made.
+    pub(super) fn options(&self) -> &Options<DB> {
+        &self.0.manager().0
+    }
+
+    /// One more, beside those that are lent.
+    pub(super) async fn connect(&self) -> Result<DB::Connection, sqlx::Error> {
+        if self.0.is_closed() {
+            return Err(sqlx::Error::PoolClosed);
+        }
+        self.0.manager().create().await
+    }
+
+    /// Closes those that are free now, and the others when they come back.
+    pub(super) async fn close(&self) {
+        self.0.close();
+        close_all(self.0.retain(|_, _| false).removed).await;
+    }
+}
+
+impl<DB: Driver> fmt::Debug for Connections<DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Connections({:?})", self.0.status())
+    }
+}
+
+/// A connection that goes back by itself.
+pub(super) type Lent<DB> = Object<Maker<DB>>;
+
+/// Ends with the pool.
+async fn close_idle<DB: Driver>(pool: deadpool::managed::WeakPool<Maker<DB>>) {
+    loop {
+        sleep(IDLE_PAUSE).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let idle = pool.retain(|_, metrics| metrics.last_used() < IDLE_TIME_MAX).removed;
+        drop(pool);
+        close_all(idle).await;
+    }
+}
+
+async fn close_all<C: Connection>(connections: Vec<C>) {
+    for connection in connections {
+        if let Err(error) = connection.close().await {
+            tracing::debug!(%error, "closing a connection failed");
+        }
+    }
+}
