@@ -1,13 +1,13 @@
 //! Which kinds of password hashes accounts have, so that refusing one takes as long as another.
 
-use std::{collections::HashMap, mem, time::Duration};
+use std::{collections::HashMap, iter, mem, time::Duration};
 
 use tokio::{sync::watch, time::sleep};
 
 use crate::{
     error::Error,
     passwords::{HashCost, Passwords},
-    store::Store,
+    store::{PasswordSchemeRow, Store},
 };
 
 /// How often the accounts are looked at again even if none has moved in: the last hash of a scheme
@@ -41,27 +41,42 @@ impl PasswordSchemes {
     /// # Errors
     /// Those of the database.
     pub async fn refresh(&mut self) -> Result<bool, Error> {
-        let mut present = Vec::new();
-        let (mut scheme, mut sample) = (String::new(), None);
-        for _ in 0..=SCHEMES_MAX {
-            let known = self.costs.get(&scheme).copied();
-            let measured = match known {
+        let present = self.present().await?;
+        if present.iter().all(|row| self.passwords.is_current(&row.sample)) {
+            // Nothing to even out, and no reason to hash anything.
+            self.passwords.even_out(&[]);
+            return Ok(true);
+        }
+        let unknown_users = (String::new(), None);
+        let schemes = present.into_iter().map(|row| (row.scheme, Some(row.sample)));
+        let mut costs = Vec::new();
+        for (scheme, sample) in iter::once(unknown_users).chain(schemes) {
+            let measured = match self.costs.get(&scheme).copied() {
                 Some(cost) => Ok(Some(cost)),
                 None => self.passwords.measure(sample).await,
             };
             match measured {
                 Ok(Some(cost)) => {
-                    self.costs.insert(scheme.clone(), cost);
-                    present.push(cost);
+                    self.costs.insert(scheme, cost);
+                    costs.push(cost);
                 }
                 Ok(None) | Err(Error::Overloaded) => return Ok(false),
                 Err(error) => return Err(error),
             }
-            let Some(next) = self.store.password_scheme_after(&scheme).await? else {
-                self.passwords.even_out(&present);
-                return Ok(true);
+        }
+        self.passwords.even_out(&costs);
+        Ok(true)
+    }
+
+    /// The schemes that accounts have, each with a hash of it.
+    async fn present(&mut self) -> Result<Vec<PasswordSchemeRow>, Error> {
+        let mut present: Vec<PasswordSchemeRow> = Vec::new();
+        while present.len() < SCHEMES_MAX {
+            let last = present.last().map_or("", |row| &row.scheme);
+            let Some(next) = self.store.password_scheme_after(last).await? else {
+                return Ok(present);
             };
-            (scheme, sample) = (next.scheme, Some(next.sample));
+            present.push(next);
         }
         if !mem::replace(&mut self.has_warned, true) {
             tracing::warn!(
@@ -69,8 +84,7 @@ impl PasswordSchemes {
                 "accounts have more kinds of password hashes than are measured"
             );
         }
-        self.passwords.even_out(&present);
-        Ok(true)
+        Ok(present)
     }
 
     /// Looks again and again, and at once when `moved_in` tells of accounts.

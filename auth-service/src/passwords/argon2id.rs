@@ -63,6 +63,18 @@ impl Argon2Hash {
     }
 }
 
+impl Argon2Hash {
+    /// Whether it is as a hash that is made now with `params`.
+    pub(super) fn is_of(&self, params: &Params) -> bool {
+        let cost = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
+        self.algorithm == Algorithm::Argon2id
+            && self.version == Version::V0x13
+            && cost(&self.params) == cost(params)
+            && self.salt.len() >= SALT_BYTES
+            && self.key.len() == HASH_BYTES
+    }
+}
+
 fn work_kib(params: &Params) -> u64 {
     u64::from(params.m_cost()) * u64::from(params.t_cost())
 }
@@ -76,7 +88,7 @@ impl Settings {
         self.params().map(drop)
     }
 
-    fn params(&self) -> Result<Params, StartError> {
+    pub(super) fn params(&self) -> Result<Params, StartError> {
         let Settings { argon2_memory_kib, argon2_iterations, argon2_parallelism } = *self;
         if argon2_memory_kib > MEMORY_KIB_MAX {
             let message = format!("more than {MEMORY_KIB_MAX} KiB");
@@ -141,12 +153,7 @@ impl Argon2id {
 
     /// Whether `stored` is as [`Argon2id::hash`] would make it now.
     pub(super) fn is_current(&self, stored: &Argon2Hash) -> bool {
-        let cost = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
-        stored.algorithm == Algorithm::Argon2id
-            && stored.version == Version::V0x13
-            && cost(&stored.params) == cost(&self.params)
-            && stored.salt.len() >= SALT_BYTES
-            && stored.key.len() == HASH_BYTES
+        stored.is_of(&self.params)
     }
 
     /// Whether `password` is the one in `stored`.

@@ -28,6 +28,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use argon2::Params;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use clap::Args;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
@@ -81,6 +82,7 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct Passwords {
     queue: Sender<Job>,
+    params: Params,
     entropy: Entropy,
     even_time: Arc<EvenTime>,
 }
@@ -128,7 +130,8 @@ impl Passwords {
                 .spawn(move || work(hasher, &jobs))
                 .map_err(|error| StartError::other(format!("a hashing thread: {error}")))?;
         }
-        Ok(Self { queue, entropy: entropy.clone(), even_time: Arc::default() })
+        let params = settings.params()?;
+        Ok(Self { queue, params, entropy: entropy.clone(), even_time: Arc::default() })
     }
 
     /// Hashes a new password to a PHC string.
@@ -174,6 +177,12 @@ impl Passwords {
     /// whatever its hash is. Whoever knows the right password is not made to wait.
     pub async fn hold_refusal(&self, verified: Verified) {
         self.even_time.hold(verified).await;
+    }
+
+    /// Whether `stored` is as a hash that is made now, so that verifying it costs the same.
+    pub fn is_current(&self, stored: &str) -> bool {
+        let parsed = StoredHash::parse(stored);
+        matches!(parsed, Ok(StoredHash::Argon2(hash)) if hash.is_of(&self.params))
     }
 
     /// Measures what verifying `stored` costs on this machine, while nobody else waits; `None`
@@ -344,7 +353,8 @@ mod tests {
     async fn a_full_queue_refuses_at_once_and_forgets_who_left() {
         // No thread takes from this queue.
         let (queue, jobs) = crossbeam_channel::bounded(1);
-        let passwords = Passwords { queue, entropy: Entropy::system(), even_time: Arc::default() };
+        let (params, entropy) = (CHEAP.params().expect("in bounds"), Entropy::system());
+        let passwords = Passwords { queue, params, entropy, even_time: Arc::default() };
         {
             let waiting = passwords.hash(password("waiting"));
             tokio::pin!(waiting);

@@ -24,6 +24,7 @@ pub use managing::{Actor, PasswordChange, UserChange};
 pub use password_resets::{
     Answered, Guess, NewGuess, NewResetCode, PasswordReset, ResetCode, ResetRequest, Salt, Tag,
 };
+pub use password_schemes::PasswordSchemeRow;
 pub use register_requests::{EarlierRegistration, RegisterRequestTags};
 pub use sessions::{EndedSessions, EndingSessions};
 pub use signing_keys::{KeyChanges, SigningKeyRow};
