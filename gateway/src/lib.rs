@@ -181,7 +181,7 @@ impl Gateway {
     fn new(config: Config) -> Self {
         let limits = config.limits;
         let requests = Semaphore::new(limits.requests_max);
-        let entropy = Entropy::system();
+        let entropy = Entropy::of_ids();
         let auth = config.auth.repeating(proto::is_read);
         let training = config.training.repeating(proto::is_read);
         Self(Arc::new(Shared {

@@ -1,6 +1,19 @@
 //! Chance as an argument: random bytes from the system, or from a source that tests can repeat.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
+
+/// What [`Entropy::of_ids`] draws at a time.
+const DRAWN_BYTES: usize = 512;
+
+thread_local! {
+    static DRAWN: RefCell<Drawn> = const { RefCell::new(Drawn { bytes: [0; DRAWN_BYTES], left: 0 }) };
+}
+
+/// Bytes of which the first `left` have not been used.
+struct Drawn {
+    bytes: [u8; DRAWN_BYTES],
+    left: usize,
+}
 
 type Fill = dyn Fn(&mut [u8]) + Send + Sync;
 
@@ -22,6 +35,26 @@ impl Entropy {
         })
     }
 
+    /// The operating system's generator, asked for many bytes at a time: for ids that must differ
+    /// but are no secret, as those of requests and traces. Each thread keeps what it has not used.
+    pub fn of_ids() -> Self {
+        let system = Self::system();
+        Self::from_fn(move |bytes| {
+            DRAWN.with_borrow_mut(|drawn| {
+                if drawn.left < bytes.len() {
+                    *drawn = Drawn { bytes: system.bytes(), left: DRAWN_BYTES };
+                }
+                match drawn.left.checked_sub(bytes.len()) {
+                    Some(left) => {
+                        bytes.copy_from_slice(&drawn.bytes[left..drawn.left]);
+                        drawn.left = left;
+                    }
+                    None => (system.0)(bytes),
+                }
+            });
+        })
+    }
+
     /// A source that asks `fill`.
     pub fn from_fn(fill: impl Fn(&mut [u8]) + Send + Sync + 'static) -> Self {
         Self(Arc::new(fill))
@@ -38,5 +71,20 @@ impl Entropy {
 impl std::fmt::Debug for Entropy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Entropy")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_differ_however_many_are_drawn() {
+        let entropy = Entropy::of_ids();
+        let ids: HashSet<[u8; 16]> = (0..1000).map(|_| entropy.bytes()).collect();
+        assert_eq!(ids.len(), 1000);
+        assert_ne!(entropy.bytes::<{ 2 * DRAWN_BYTES }>(), [0; 2 * DRAWN_BYTES]);
     }
 }

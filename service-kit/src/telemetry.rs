@@ -91,8 +91,10 @@ pub fn start(name: &str, settings: &Settings) -> Result<LogGuard, StartError> {
     let filter = EnvFilter::builder()
         .parse(&settings.rust_log)
         .map_err(|error| StartError::setting("RUST_LOG", error.to_string()))?;
+    // One for all layers, not one around each: what nobody wants to know costs next to nothing then.
     tracing_subscriber::registry()
-        .with(layers.with_filter(filter))
+        .with(layers)
+        .with(filter)
         .try_init()
         .map_err(|error| StartError::other(format!("logging cannot start: {error}")))?;
     Ok(LogGuard { _writers: guards })

@@ -42,7 +42,7 @@ pub(super) struct RpcLayer {
 
 impl RpcLayer {
     pub(super) fn new(domain: &'static str, proxies: TrustedProxies) -> Self {
-        let entropy = Entropy::system();
+        let entropy = Entropy::of_ids();
         Self { domain, entropy, proxies, permits: Arc::new(Semaphore::new(IN_FLIGHT_MAX)) }
     }
 }
