@@ -16,6 +16,7 @@ use http::{
 };
 use service_kit::trace_context::TraceContext;
 use tokio::time::Instant;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
@@ -30,18 +31,19 @@ use crate::{
     upstream::Arrival,
 };
 
-/// Puts the edge around `routes`.
+/// Puts the edge around `routes`: once around all of them, as a layer of the router's own would be
+/// around each, and copied with it for each request.
 pub(crate) fn around(routes: Router<Gateway>, gateway: &Gateway) -> Router {
-    let routes = routes
-        .layer(from_fn(compress))
-        .layer(CatchPanicLayer::custom(after_panic))
-        .layer(from_fn(refuse_bad_heads));
     // Around all that refuses, so that a page can read the refusals too.
-    let shared = match gateway.0.allowed_origins.layer() {
-        Some(cors) => routes.layer(from_fn_with_state(cors, share)),
-        None => routes,
-    };
-    shared.layer(from_fn_with_state(gateway.clone(), pass)).with_state(gateway.clone())
+    let cors = gateway.0.allowed_origins.layer().map(|cors| from_fn_with_state(cors, share));
+    let edge = ServiceBuilder::new()
+        .layer(from_fn_with_state(gateway.clone(), pass))
+        .option_layer(cors)
+        .layer(from_fn(refuse_bad_heads))
+        .layer(CatchPanicLayer::custom(after_panic))
+        .layer(from_fn(compress))
+        .service(routes.with_state(gateway.clone()));
+    Router::new().fallback_service(edge)
 }
 
 /// Refuses what is more than the gateway can have in flight. Not for the routes of health, which
