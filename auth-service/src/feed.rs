@@ -107,18 +107,21 @@ impl Feed {
         let (read_at, commits) = (clock.now(), store.commits());
         // First the end, then what leads up to it: what comes in between is read later.
         let sequence = store.last_sequence().await?;
-        let mut revocations = VecDeque::new();
-        let mut last = 0;
+        let mut revocations = Vec::new();
+        let mut last = (read_at, i64::MAX);
         loop {
-            let events = store.revoking_events_after(last, clock.now(), BATCH_MAX).await?;
-            let Some(event) = events.last() else { break };
-            last = event.sequence;
+            let events = store.revoking_events_after(last, BATCH_MAX).await?;
+            let end = events.last();
+            let end = end.and_then(|event| Some((event.details.revokes_until?, event.sequence)));
+            let Some(end) = end else { break };
+            last = end;
             revocations.extend(
                 events.iter().filter(|one| one.sequence <= sequence).filter_map(revocation),
             );
         }
+        revocations.sort_unstable_by_key(|one| one.sequence);
         let known = RwLock::new(Known {
-            revocations,
+            revocations: revocations.into(),
             recent: VecDeque::new(),
             changed: HashMap::new(),
             changes_since: sequence,

@@ -1,5 +1,6 @@
 //! Real parts for tests: a throwaway database of each kind, and a clock that a test moves.
 
+pub mod plans;
 pub mod smtp;
 
 use std::{

@@ -127,7 +127,7 @@ on_each_database! {
         let left: Vec<_> = store.sessions(user.id, NOW).await.expect("read");
         let left: Vec<_> = left.iter().map(|session| session.id.as_str()).collect();
         assert_eq!(left, ["c", "b"]);
-        let events = store.revoking_events_after(0, NOW, 9).await.expect("read");
+        let events = store.revoking_events_after((NOW, i64::MAX), 9).await.expect("read");
         let ended: Vec<_> = events.iter().map(|one| one.details.session_id.as_deref()).collect();
         assert_eq!(ended, [Some("a")]);
     }
@@ -163,11 +163,19 @@ on_each_database! {
         assert_eq!(end(EndedSessions::AllBut("b")).await, 2);
         assert_eq!(end(EndedSessions::One("c")).await, 0, "ended before");
         assert_eq!(end(EndedSessions::All).await, 1);
-        let events = store.revoking_events_after(0, NOW, 9).await.expect("read");
-        assert_eq!(events.len(), 3);
+        let ending_after = async |last, limit| {
+            let events = store.revoking_events_after(last, limit).await.expect("read");
+            events.iter().map(|one| (one.details.revokes_until, one.sequence)).collect::<Vec<_>>()
+        };
         let until = session("a", user.id).access_expires_at;
-        assert!(events.iter().all(|event| event.details.revokes_until == Some(until)));
-        assert_eq!(store.revoking_events_after(0, until, 9).await.expect("read"), []);
+        let before = Timestamp::from_micros(until.micros() - 1);
+        let all = ending_after((NOW, i64::MAX), 9).await;
+        let numbers: Vec<_> = all.iter().map(|(_, number)| *number).collect();
+        assert!(numbers.len() == 3 && numbers.is_sorted(), "{numbers:?}");
+        assert!(all.iter().all(|(end, _)| *end == Some(until)));
+        assert_eq!(ending_after((before, i64::MAX), 2).await, all[..2]);
+        assert_eq!(ending_after((until, numbers[1]), 2).await, all[2..]);
+        assert_eq!(ending_after((until, i64::MAX), 9).await, []);
     }
 
     async fn an_operators_new_password_and_the_unlock_come_together_or_not_at_all(database) {

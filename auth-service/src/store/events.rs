@@ -76,22 +76,24 @@ impl Store {
         Ok(self.db.read(select).bind(sequence).fetch_optional().await?.is_some())
     }
 
-    /// The events after `sequence` that end tokens at `now`, oldest first, at most `limit`.
+    /// The events that end tokens until after `until`, or until then and are numbered above
+    /// `sequence`: in this order, the first to be over first, at most `limit`.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn revoking_events_after(
         &self,
-        sequence: i64,
-        now: Timestamp,
+        (until, sequence): (Timestamp, i64),
         limit: i64,
     ) -> Result<Vec<Event>, DbError> {
         let select = sql!(
             "SELECT ",
             COLUMNS,
-            " FROM events WHERE sequence > ? AND revokes_until > ? ORDER BY sequence LIMIT ?"
+            " FROM events WHERE revokes_until >= ? AND (revokes_until > ? OR sequence > ?) \
+             ORDER BY revokes_until, sequence LIMIT ?"
         );
-        let query = self.db.read(select).bind(sequence).bind(now.micros()).bind(limit);
+        let query = self.db.read(select).bind(until.micros()).bind(until.micros());
+        let query = query.bind(sequence).bind(limit);
         query.fetch_all().await?.iter().map(event).collect()
     }
 

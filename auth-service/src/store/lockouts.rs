@@ -186,9 +186,10 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn delete_unknown_counts(&self, now: Timestamp, limit: i64) -> Result<u64, DbError> {
+        // By `user_id` as well, which is NULL: PostgreSQL does not find the order of the index else.
         let select = sql!(
             "SELECT subject, updated_at FROM lockouts WHERE user_id IS NULL AND locked_until <= ? \
-             ORDER BY updated_at LIMIT ?"
+             ORDER BY user_id, updated_at LIMIT ?"
         );
         let mut rows = self.db.read(select).bind(now.micros()).bind(limit).fetch_all().await?;
         if rows.is_empty() {

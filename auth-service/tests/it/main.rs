@@ -13,6 +13,7 @@ mod login;
 mod mail;
 mod password_reset;
 mod passwords;
+mod plans;
 mod program;
 mod refresh;
 mod registering_again;

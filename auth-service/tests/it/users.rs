@@ -78,13 +78,21 @@ on_each_database! {
         assert_eq!(ids("bob@").await, [3]);
         assert_eq!(ids("x%").await, [4]);
         assert_eq!(ids("%").await, [0_i64; 0], "nothing is special");
-        let page = ListUsersRequest { page_size: 3, ..Default::default() };
-        let first = service.users().list_users(by(&root, page.clone())).await.expect("a page");
-        let first = first.into_inner();
-        let rest = ListUsersRequest { page_token: first.next_page_token, ..page };
-        let rest = service.users().list_users(by(&root, rest)).await.expect("a page").into_inner();
-        assert_eq!((first.users.len(), rest.users.len()), (3, 1));
-        assert!(rest.next_page_token.is_empty());
+        for (query, page_size, expected) in
+            [("", 3, [vec![1, 2, 3], vec![4]]), ("an", 1, [vec![2], vec![4]])]
+        {
+            let page =
+                ListUsersRequest { page_size, query: query.to_owned(), ..Default::default() };
+            let first = service.users().list_users(by(&root, page.clone())).await.expect("a page");
+            let first = first.into_inner();
+            let rest = ListUsersRequest { page_token: first.next_page_token, ..page };
+            let rest = service.users().list_users(by(&root, rest)).await.expect("a page");
+            let rest = rest.into_inner();
+            assert!(rest.next_page_token.is_empty());
+            let pages = [first.users, rest.users]
+                .map(|users| users.iter().map(|user| user.id).collect::<Vec<_>>());
+            assert_eq!(pages, expected, "{query}");
+        }
     }
 
     async fn services_learn_whose_accounts_there_are(database) {

@@ -4,9 +4,9 @@
 #[derive(Clone, Copy, Debug)]
 pub struct Statement {
     /// With `?`, for SQLite and MySQL.
-    pub(super) question: &'static str,
+    pub(crate) question: &'static str,
     /// With `$1..$n`, for PostgreSQL.
-    pub(super) dollar: &'static str,
+    pub(crate) dollar: &'static str,
 }
 
 impl Statement {
@@ -29,8 +29,29 @@ macro_rules! sql {
         const QUESTION: [u8; $crate::db::question_len(PIECES)] = $crate::db::question(PIECES);
         const DOLLAR: [u8; $crate::db::dollar_len(PIECES)] = $crate::db::dollar(PIECES);
         const STATEMENT: $crate::db::Statement = $crate::db::Statement::new(&QUESTION, &DOLLAR);
+        $crate::note_statement!(STATEMENT);
         STATEMENT
     }};
+}
+
+/// Tests find each statement that is linked into them (`testing::plans`).
+#[cfg(feature = "testing")]
+#[macro_export]
+#[doc(hidden)]
+macro_rules! note_statement {
+    ($statement:expr) => {
+        $crate::testing::plans::inventory::submit! {
+            $crate::testing::plans::Written::new($statement, module_path!(), file!(), line!())
+        }
+    };
+}
+
+/// Nobody asks for them.
+#[cfg(not(feature = "testing"))]
+#[macro_export]
+#[doc(hidden)]
+macro_rules! note_statement {
+    ($statement:expr) => {};
 }
 
 #[doc(hidden)]

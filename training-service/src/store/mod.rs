@@ -27,4 +27,5 @@ pub(crate) const MIGRATIONS: Migrations = service_kit::migrations!("training":
     7 "0007_departed_users",
     8 "0008_secret_key_check",
     9 "0009_times_of_changes",
+    11 "0011_programs_by_end",
 );

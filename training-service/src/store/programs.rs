@@ -18,6 +18,12 @@ pub(super) const OPEN: &str = "status = 'active' \
     AND (registration_opens_at IS NULL OR registration_opens_at <= ?) \
     AND COALESCE(registration_closes_at, starts_at) > ?";
 
+/// Of a program that a filter's sport and level let through, each bound three times; empty for any.
+/// (MySQL's `=` does not look at spaces at the end. The collations that do have other names on
+/// MariaDB.)
+const FILTERS: &str = "(? = '' OR sport = ? AND LENGTH(sport) = LENGTH(?)) \
+    AND (? = '' OR training_level = ? AND LENGTH(training_level) = LENGTH(?))";
+
 /// The columns that [`set_of`] reads and [`bind_details`] binds, in this order.
 const DETAILS: &str = "title, description, sport, training_level, location, coach_id, starts_at, \
     ends_at, time_zone, registration_opens_at, registration_closes_at, capacity";
@@ -97,22 +103,33 @@ pub(crate) async fn list(
     page: Page,
     now: Timestamp,
 ) -> Result<Vec<Program>, DbError> {
-    // MySQL's `=` does not look at spaces at the end. (The collations that do have other names
-    // on MariaDB.)
-    let select = sql!(
-        "SELECT ",
-        COLUMNS,
-        DETAILS,
-        " FROM programs WHERE id > ? \
-         AND (? = '' OR sport = ? AND LENGTH(sport) = LENGTH(?)) \
-         AND (? = '' OR training_level = ? AND LENGTH(training_level) = LENGTH(?)) \
-         AND (? = 0 OR ",
-        OPEN,
-        ") ORDER BY id LIMIT ?"
-    );
+    // A program that is over is not open; those grow in number, and are not read. `+ 0`, for else
+    // databases walk them all in the order of ids until a page is full.
+    let query = if filter.open_only {
+        let select = sql!(
+            "SELECT ",
+            COLUMNS,
+            DETAILS,
+            " FROM programs WHERE ends_at > ? AND ",
+            OPEN,
+            " AND id + 0 > ? AND ",
+            FILTERS,
+            " ORDER BY id + 0 LIMIT ?"
+        );
+        db.read(select).bind(now.micros()).bind(now.micros()).bind(now.micros())
+    } else {
+        db.read(sql!(
+            "SELECT ",
+            COLUMNS,
+            DETAILS,
+            " FROM programs WHERE id > ? AND ",
+            FILTERS,
+            " ORDER BY id LIMIT ?"
+        ))
+    };
     let sport = filter.sport.as_ref().map_or("", Sport::as_str);
     let level = filter.level.as_ref().map_or("", TrainingLevel::as_str);
-    db.read(select)
+    query
         .bind(page.after_id)
         .bind(sport.to_owned())
         .bind(sport.to_owned())
@@ -120,9 +137,6 @@ pub(crate) async fn list(
         .bind(level.to_owned())
         .bind(level.to_owned())
         .bind(level.to_owned())
-        .bind(i64::from(filter.open_only))
-        .bind(now.micros())
-        .bind(now.micros())
         .bind(page.limit())
         .fetch_all()
         .await?

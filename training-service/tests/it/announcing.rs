@@ -290,6 +290,7 @@ on_each_database! {
             Program { registration_opens_at: at(1), ..program(1) },
             Program { registration_opens_at: at(-9), registration_closes_at: at(0), ..program(1) },
             program(1),
+            Program { registration_closes_at: at(90_000), ..program(1) },
         ];
         for program in programs {
             coach.announce(program).await.expect("created");
@@ -305,19 +306,28 @@ on_each_database! {
         assert_eq!(service.found(filtered("football", "", false)).await, [2]);
         assert_eq!(service.found(filtered("cricket", "expert", false)).await, [3]);
         assert_eq!(service.found(filtered("Cricket", "", false)).await, [0_i64; 0]);
-        assert_eq!(service.found(filtered("", "", true)).await, [1, 2, 3], "a full one is open");
+        assert_eq!(service.found(filtered("", "", true)).await, [1, 2, 3, 7], "a full one is open");
         service.clock.advance(Duration::from_secs(1));
-        assert_eq!(service.found(filtered("", "", true)).await, [1, 2, 3, 4]);
+        assert_eq!(service.found(filtered("", "", true)).await, [1, 2, 3, 4, 7]);
+        assert_eq!(service.found(filtered("", "expert", true)).await, [3]);
 
         let page = |page_token| ListProgramsRequest { page_size: 4, page_token, ..Default::default() };
-        let first = service.programs().list_programs(page(String::new())).await.expect("a page");
-        let token = first.into_inner().next_page_token;
-        assert_eq!(service.found(page(token)).await, [5, 6]);
+        for (open_only, rest) in [(false, vec![5, 6, 7]), (true, vec![7])] {
+            let page = |page_token| ListProgramsRequest { open_only, ..page(page_token) };
+            let first = service.programs().list_programs(page(String::new())).await.expect("a page");
+            let token = first.into_inner().next_page_token;
+            assert_eq!(service.found(page(token)).await, rest);
+        }
         let bad = ListProgramsRequest { sport: "\n".to_owned(), ..page("?".into()) };
         let bad = ListProgramsRequest { page_size: -1, ..bad };
         let refused = service.programs().list_programs(bad).await.expect_err("refused");
         let refused = Rejection::from(&refused);
         let fields: Vec<_> = violations(&refused).into_iter().map(|(field, _)| field).collect();
         assert_eq!(fields, ["page_size", "page_token", "sport"]);
+
+        service.clock.advance(Duration::from_hours(24));
+        assert_eq!(service.found(filtered("", "", true)).await, [7], "until it is over");
+        service.clock.advance(Duration::from_hours(1));
+        assert_eq!(service.found(filtered("", "", true)).await, [0_i64; 0]);
     }
 }

@@ -15,6 +15,7 @@ mod limits;
 mod listing;
 mod never_oversold;
 mod notices;
+mod plans;
 mod process;
 mod request_ids;
 mod roster;
