@@ -222,6 +222,18 @@ impl Query<'_> {
         }
     }
 
+    /// Runs a `SELECT ... FOR UPDATE` of one row, which is locked until the transaction ends. On
+    /// SQLite nothing is run: a transaction that writes is alone there.
+    ///
+    /// # Errors
+    /// Those of the database, and `RowNotFound`.
+    pub async fn lock(self) -> Result<(), DbError> {
+        if let Kind::Sqlite(..) = self.0 {
+            return Ok(());
+        }
+        self.fetch_one().await.map(drop)
+    }
+
     /// Runs it and returns the first row, if any.
     ///
     /// # Errors
