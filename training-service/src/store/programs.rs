@@ -205,11 +205,7 @@ fn set_of(row: &Row) -> Result<ProgramDetails, DbError> {
         title: Title::parse(row.get("title")?).map_err(corrupt("programs.title"))?,
         description: Description::parse(row.get("description")?)
             .map_err(corrupt("programs.description"))?,
-        training: Training {
-            sport: Sport::parse(row.get("sport")?).map_err(corrupt("programs.sport"))?,
-            level: TrainingLevel::parse(row.get("training_level")?)
-                .map_err(corrupt("programs.training_level"))?,
-        },
+        training: training(row)?,
         location: Location::parse(row.get("location")?).map_err(corrupt("programs.location"))?,
         coach_id: row.get::<Option<i64>, _>("coach_id")?.map(UserId),
         schedule: Schedule {
@@ -220,5 +216,15 @@ fn set_of(row: &Row) -> Result<ProgramDetails, DbError> {
         },
         time_zone: TimeZone::parse(&zone).map_err(corrupt("programs.time_zone"))?,
         capacity: Capacity::parse(row.get("capacity")?).map_err(corrupt("programs.capacity"))?,
+    })
+}
+
+/// What is trained in the program.
+pub(super) fn training(row: &Row) -> Result<Training, DbError> {
+    let corrupt = |column| move |_| DbError::Corrupt(column);
+    let level = TrainingLevel::parse(row.get("training_level")?);
+    Ok(Training {
+        sport: Sport::parse(row.get("sport")?).map_err(corrupt("programs.sport"))?,
+        level: level.map_err(corrupt("programs.training_level"))?,
     })
 }

@@ -24,33 +24,47 @@ pub(super) const POSITION: &str = "(SELECT COUNT(*) FROM registrations w WHERE w
 
 const FIND: Statement = sql!("SELECT ", COLUMNS, POSITION, " FROM registrations r WHERE r.id = ?");
 
-/// Adds a registration, and tells its id.
+/// Adds a registration, and returns it.
+///
+/// # Errors
+/// A violated unique key where the user has one for the program that has not ended.
 pub(crate) async fn insert(
     tx: &mut Tx,
     user_id: UserId,
-    training: &Training,
+    training: Training,
     program: Option<(ProgramId, Place)>,
     now: Timestamp,
-) -> Result<RegistrationId, DbError> {
+) -> Result<Registration, DbError> {
     let insert = sql!(
         "INSERT INTO registrations (user_id, sport, training_level, registered_at, status, \
          program_id, waitlist_ticket) VALUES (?, ?, ?, ?, ?, ?, ?)"
     );
-    let (status, ticket) = match program {
-        Some((_, Place::Waiting(ticket))) => (Status::Waitlisted, Some(ticket)),
-        Some((_, Place::Seat)) | None => (Status::Confirmed, None),
+    let (status, ticket, waitlist_position) = match program {
+        Some((_, Place::Waiting { ticket, position })) => {
+            (Status::Waitlisted, Some(ticket), position)
+        }
+        Some((_, Place::Seat)) | None => (Status::Confirmed, None, 0),
     };
-    tx.query(insert)
+    let program_id = program.map(|(program_id, _)| program_id);
+    let query = tx
+        .query(insert)
         .bind(user_id.0)
         .bind(training.sport.as_str().to_owned())
         .bind(training.level.as_str().to_owned())
         .bind(now.micros())
         .bind(status.as_str())
-        .bind(program.map(|(program_id, _)| program_id.0))
-        .bind(ticket)
-        .insert()
-        .await
-        .map(RegistrationId)
+        .bind(program_id.map(|id| id.0))
+        .bind(ticket);
+    Ok(Registration {
+        id: RegistrationId(query.insert().await?),
+        user_id,
+        training,
+        registered_at: now,
+        program_id,
+        status,
+        waitlist_position,
+        attendance: None,
+    })
 }
 
 /// Ends a registration that has this status; `false` where it has another one.
@@ -87,18 +101,6 @@ pub(crate) async fn find_in(
 
 async fn find_with(query: Query<'_>, id: RegistrationId) -> Result<Option<Registration>, DbError> {
     query.bind(id.0).fetch_optional().await?.map(|row| registration(&row)).transpose()
-}
-
-/// Whether the user has a seat in the program, or waits for one.
-pub(crate) async fn is_registered(
-    tx: &mut Tx,
-    user_id: UserId,
-    program_id: ProgramId,
-) -> Result<bool, DbError> {
-    let select =
-        sql!("SELECT id FROM registrations WHERE program_id = ? AND user_id = ? AND status <> ?");
-    let query = tx.query(select).bind(program_id.0).bind(user_id.0);
-    Ok(query.bind(Status::Cancelled.as_str()).fetch_optional().await?.is_some())
 }
 
 /// The user's registrations that have not ended, oldest first, at most `limit`.
