@@ -15,6 +15,7 @@ use service_kit::{
 use super::{
     events, notices,
     programs::{OPEN, training},
+    registrations::CONFIRMED,
 };
 use crate::model::{Program, ProgramId, RegistrationId, Status, Training, UserId};
 
@@ -129,7 +130,9 @@ pub(crate) async fn promote(
     notices::add_promotions(tx, program.id, last_ticket).await?;
     events::append_promotions(tx, now, (program.id, last_ticket), actor_id).await?;
     let seated = sql!(
-        "UPDATE registrations SET status = 'confirmed', waitlist_ticket = NULL, seated_at = ? \
+        "UPDATE registrations SET status = '",
+        CONFIRMED,
+        "', waitlist_ticket = NULL, seated_at = ? \
          WHERE program_id = ? AND waitlist_ticket <= ?"
     );
     let query = tx.query(seated).bind(now.micros()).bind(program.id.0);
