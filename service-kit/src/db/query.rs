@@ -115,7 +115,7 @@ pub struct Query<'c>(Kind<'c>);
 enum Kind<'c> {
     Sqlite(Typed<Sqlite, SqliteArguments>, SqliteTarget<'c>),
     Postgres(Typed<Postgres, PgArguments>, Target<'c, Postgres, PgTurn>, &'static str),
-    MySql(Typed<MySql, MySqlArguments>, Target<'c, MySql, Lease>),
+    MySql(Typed<MySql, MySqlArguments>, Target<'c, MySql, Lease>, &'static str),
 }
 
 /// Runs `query.method(where it runs)`.
@@ -171,7 +171,7 @@ impl<'c> Query<'c> {
     }
 
     pub(super) fn mysql(statement: Statement, target: Target<'c, MySql, Lease>) -> Self {
-        Self(Kind::MySql(sqlx::query(statement.question), target))
+        Self(Kind::MySql(sqlx::query(statement.question), target, statement.question))
     }
 }
 
@@ -181,7 +181,7 @@ impl Query<'_> {
         Self(match self.0 {
             Kind::Sqlite(query, target) => Kind::Sqlite(query.bind(value), target),
             Kind::Postgres(query, target, sql) => Kind::Postgres(query.bind(value), target, sql),
-            Kind::MySql(query, target) => Kind::MySql(query.bind(value), target),
+            Kind::MySql(query, target, sql) => Kind::MySql(query.bind(value), target, sql),
         })
     }
 
@@ -193,7 +193,7 @@ impl Query<'_> {
         Ok(match self.0 {
             Kind::Sqlite(query, target) => run_sqlite!(query.execute(target)).rows_affected(),
             Kind::Postgres(query, target, _) => run!(query.execute(target))?.rows_affected(),
-            Kind::MySql(query, target) => run_leased!(query.execute(target))?.rows_affected(),
+            Kind::MySql(query, target, _) => run_leased!(query.execute(target))?.rows_affected(),
         })
     }
 
@@ -207,7 +207,7 @@ impl Query<'_> {
             Kind::Sqlite(query, target) => {
                 Ok(run_sqlite!(query.execute(target)).last_insert_rowid())
             }
-            Kind::MySql(query, target) => {
+            Kind::MySql(query, target, _) => {
                 let id = run_leased!(query.execute(target))?.last_insert_id();
                 i64::try_from(id).map_err(|_| DbError::Corrupt("id"))
             }
@@ -246,10 +246,32 @@ impl Query<'_> {
             Kind::Postgres(query, target, _) => {
                 run!(query.fetch_optional(target))?.map(Row::Postgres)
             }
-            Kind::MySql(query, target) => {
+            Kind::MySql(query, target, _) => {
                 run_leased!(query.fetch_optional(target))?.map(Row::MySql)
             }
         })
+    }
+
+    /// Runs an `UPDATE ... RETURNING ...` of one row, in a transaction, and returns what that says
+    /// if there was a row to update. (MySQL has no `RETURNING`: there it is left out, and `select`
+    /// is run with `key`, to read the same of the row.)
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn fetch_updated(self, select: Statement, key: i64) -> Result<Option<Row>, DbError> {
+        match self.0 {
+            Kind::MySql(mut query, Target::Connection(lease), sql) => {
+                let arguments = sqlx::Execute::take_arguments(&mut query);
+                let arguments = arguments.map_err(sqlx::Error::Encode)?.unwrap_or_default();
+                let update = sql.split_once(" RETURNING ").map_or(sql, |(update, _)| update);
+                let updated = sqlx::query_with(update, arguments).execute(lease.connection()?);
+                if updated.await?.rows_affected() == 0 {
+                    return Ok(None);
+                }
+                Self::mysql(select, lease.into()).bind(key).fetch_optional().await
+            }
+            kind => Self(kind).fetch_optional().await,
+        }
     }
 
     /// Runs it and returns the first row, which is there for certain.
@@ -271,7 +293,9 @@ impl Query<'_> {
         Ok(match self.0 {
             Kind::Sqlite(query, target) => rows(run_sqlite!(query.fetch_all(target)), Row::Sqlite),
             Kind::Postgres(query, target, _) => rows(run!(query.fetch_all(target))?, Row::Postgres),
-            Kind::MySql(query, target) => rows(run_leased!(query.fetch_all(target))?, Row::MySql),
+            Kind::MySql(query, target, _) => {
+                rows(run_leased!(query.fetch_all(target))?, Row::MySql)
+            }
         })
     }
 }

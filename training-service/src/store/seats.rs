@@ -23,6 +23,9 @@ use crate::model::{Program, ProgramId, RegistrationId, Status, Training, UserId}
 /// [`take`] the queue is empty if it gave a seat, and only then.
 const HAS_SEAT: &str = "waitlist_length = 0 AND (capacity = 0 OR seats_taken < capacity)";
 
+/// What [`take`] reads of the program when it has taken something.
+const TAKEN: &str = "sport, training_level, waitlist_length, tickets_given";
+
 /// Locks the program until the transaction ends; `false` where there is none.
 pub(crate) async fn lock(tx: &mut Tx, id: ProgramId) -> Result<bool, DbError> {
     let lock = sql!("UPDATE programs SET tickets_given = tickets_given WHERE id = ?");
@@ -61,16 +64,13 @@ pub(crate) async fn take(
         " THEN 0 ELSE 1 END, seats_taken = seats_taken + CASE WHEN ",
         HAS_SEAT,
         " THEN 1 ELSE 0 END WHERE id = ? AND ",
-        OPEN
+        OPEN,
+        " RETURNING ",
+        TAKEN
     );
+    let taken = sql!("SELECT ", TAKEN, " FROM programs WHERE id = ?");
     let query = tx.query(take).bind(id.0).bind(now.micros()).bind(now.micros());
-    if query.execute().await? == 0 {
-        return Ok(None);
-    }
-    let taken = sql!(
-        "SELECT sport, training_level, waitlist_length, tickets_given FROM programs WHERE id = ?"
-    );
-    let row = tx.query(taken).bind(id.0).fetch_one().await?;
+    let Some(row) = query.fetch_updated(taken, id.0).await? else { return Ok(None) };
     let place = match row.get("waitlist_length")? {
         0 => Place::Seat,
         position => Place::Waiting { ticket: row.get("tickets_given")?, position },

@@ -100,4 +100,19 @@ on_each_database! {
         let locked = tx.query(lock).bind(2_i64).lock().await;
         assert!(matches!(locked, Err(DbError::Driver(sqlx::Error::RowNotFound))), "{locked:?}");
     }
+
+    async fn an_update_of_a_row_tells_what_it_has_made_of_it(database) {
+        let db = database.open(MIGRATIONS).await;
+        let mut tx = db.begin().await.expect("a place");
+        let update =
+            sql!("UPDATE counters SET count = count + ? WHERE id = ? AND count < 5 RETURNING count");
+        let select = sql!("SELECT count FROM counters WHERE id = ?");
+        for (id, expected) in [(1, Some(3_i64)), (2, None), (1, Some(6)), (1, None)] {
+            let updated = tx.query(update).bind(3_i64).bind(id).fetch_updated(select, id).await;
+            let count = updated.expect("updated").map(|row| row.get("count").expect("a number"));
+            assert_eq!(count, expected);
+        }
+        tx.commit().await.expect("committed");
+        assert_eq!(count(&db).await, 6);
+    }
 }
