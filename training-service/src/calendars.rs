@@ -5,7 +5,7 @@ use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use service_kit::{
     Clock, Entropy,
-    db::{Constraint, Db, DbError},
+    db::{Db, DbError},
     transaction,
 };
 
@@ -71,30 +71,23 @@ impl Calendars {
         let user_id = UserId(caller.user_id);
         let key = self.entropy.bytes::<KEY_BYTES>();
         let key = CalendarKey::new(BASE64_URL_SAFE_NO_PAD.encode(key));
-        let replaced = match self.replace_key(user_id, &key).await {
-            // A call at the same time made the first one; this replaces it.
-            Err(error) if error.violated() == Some(Constraint::Unique) => {
-                self.replace_key(user_id, &key).await
-            }
-            replaced => replaced,
-        };
-        match replaced {
-            Err(DbError::Undone) => Err(Error::AccountDeleted),
-            replaced => Ok(replaced.map(|()| key)?),
-        }
+        self.replace_key(user_id, &key).await?.map(|()| key)
     }
 
     /// # Errors
-    /// [`DbError::Undone`] where the user's account was deleted: a token may outlive it for a
-    /// moment, a key would for ever.
-    async fn replace_key(&self, user_id: UserId, key: &CalendarKey) -> Result<(), DbError> {
+    /// The inner one where the user's account was deleted: a token may outlive it for a moment, a
+    /// key would for ever.
+    async fn replace_key(
+        &self,
+        user_id: UserId,
+        key: &CalendarKey,
+    ) -> Result<Result<(), Error>, DbError> {
         let (hash, now) = (hash(key), self.clock.now());
         transaction!(self.db, |tx| {
-            calendar_keys::replace(tx, user_id, &hash, now).await?;
             if departed_users::has(tx, user_id).await? {
-                return Err(DbError::Undone);
+                return Ok(Err(Error::AccountDeleted));
             }
-            Ok(())
+            calendar_keys::replace(tx, user_id, &hash, now).await.map(Ok)
         })
     }
 

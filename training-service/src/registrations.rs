@@ -19,6 +19,7 @@ use crate::{
         events, programs, registrations,
         requests::FOR_REGISTRATIONS,
         seats::{self, Place, Promoted},
+        user_locks,
     },
 };
 
@@ -40,21 +41,15 @@ impl Registrations {
         caller: &Caller,
         new: &NewRegistration,
     ) -> Result<Registration, Error> {
-        let user_id = UserId(caller.user_id);
-        let now = self.clock.now();
-        let created = match self.create_once(user_id, new, now).await {
-            // A call at the same time was first: if it had the same request_id, what it made can
-            // now be found.
-            Err(error) if error.violated() == Some(Constraint::Unique) => {
-                self.create_once(user_id, new, now).await
-            }
-            Ok(Err(Error::AlreadyRegistered)) if new.repeatable.is_some() => {
-                self.create_once(user_id, new, now).await
-            }
-            created => created,
-        };
-        match created {
+        match self.create_once(UserId(caller.user_id), new).await {
             Err(DbError::Undone) => Err(Error::AccountDeleted),
+            // The user's calls come one after the other, so it is not the `request_id` of another.
+            Err(error)
+                if error.violated() == Some(Constraint::Unique)
+                    && matches!(new.wish, Wish::Program(_)) =>
+            {
+                Err(Error::AlreadyRegistered)
+            }
             created => created?,
         }
     }
@@ -62,50 +57,40 @@ impl Registrations {
     /// Registers, unless the same call already did.
     ///
     /// # Errors
-    /// The outer one is the database's and undoes everything: a violated unique key where another
-    /// call with the same `request_id` came in between, [`DbError::Undone`] where the user's
-    /// account was deleted.
+    /// The outer one is the database's and undoes everything: a violated unique key where the user
+    /// is registered for the program already, [`DbError::Undone`] where the user's account was
+    /// deleted.
     async fn create_once(
         &self,
         user_id: UserId,
         new: &NewRegistration,
-        now: Timestamp,
     ) -> Result<Result<Registration, Error>, DbError> {
+        let now = self.clock.now();
         let repeatable = new.repeatable.as_ref();
         transaction!(self.db, |tx| {
-            let earlier = repeats::find(tx, &FOR_REGISTRATIONS, user_id, repeatable, now).await?;
-            match earlier {
+            user_locks::lock(tx, user_id).await?;
+            match repeats::find(tx, &FOR_REGISTRATIONS, user_id, repeatable, now).await? {
                 Ok(None) => {}
-                Ok(Some(id)) => return made(tx, RegistrationId(id)).await.map(Ok),
+                Ok(Some(id)) => return stored(tx, RegistrationId(id)).await.map(Ok),
                 Err(error) => return Ok(Err(error)),
             }
-            let (training, place) = match &new.wish {
+            let (training, program) = match &new.wish {
                 Wish::Training(training) => (training.clone(), None),
-                Wish::Program(program_id) => {
-                    if !seats::lock_open(tx, *program_id, now).await? {
-                        return Ok(Err(why_closed(tx, *program_id).await?));
-                    }
-                    if registrations::is_registered(tx, user_id, *program_id).await? {
-                        return Ok(Err(Error::AlreadyRegistered));
-                    }
-                    let program = programs::find_in(tx, *program_id).await?;
-                    let Some(program) = program else { return Ok(Err(Error::ProgramNotFound)) };
-                    let place = seats::take(tx, *program_id).await?;
-                    (program.details.training, Some((*program_id, place)))
-                }
+                Wish::Program(id) => match seats::take(tx, *id, now).await? {
+                    Some((training, place)) => (training, Some((*id, place))),
+                    None => return Ok(Err(why_closed(tx, *id).await?)),
+                },
             };
-            let id = registrations::insert(tx, user_id, &training, place, now).await?;
-            repeats::note(tx, &FOR_REGISTRATIONS, user_id, repeatable, id.0, now).await?;
-            let event_type = match place {
-                Some((_, Place::Waiting(_))) => EventType::Waitlisted,
+            let made = registrations::insert(tx, user_id, training, program, now).await?;
+            repeats::note(tx, &FOR_REGISTRATIONS, user_id, repeatable, made.id.0, now).await?;
+            let event_type = match program {
+                Some((_, Place::Waiting { .. })) => EventType::Waitlisted,
                 Some((_, Place::Seat)) | None => EventType::Registered,
             };
-            let program_id = place.map(|(program_id, _)| program_id);
-            let made_by = (id, user_id);
-            if !events::append_registration(tx, now, event_type, program_id, made_by).await? {
+            if !events::append_registration(tx, event_type, made.id).await? {
                 return Err(DbError::Undone);
             }
-            made(tx, id).await.map(Ok)
+            Ok(Ok(made))
         })
     }
 
@@ -156,7 +141,7 @@ impl Registrations {
         let now = self.clock.now();
         let (cancelled, promoted) = transaction!(self.db, |tx| {
             let promoted = end(tx, &found, actor_id, now).await?;
-            Ok((made(tx, id).await?, promoted))
+            Ok((stored(tx, id).await?, promoted))
         })?;
         tell_of(&promoted);
         Ok(cancelled)
@@ -164,7 +149,7 @@ impl Registrations {
 }
 
 /// The registration that the transaction has made or found.
-async fn made(tx: &mut Tx, id: RegistrationId) -> Result<Registration, DbError> {
+async fn stored(tx: &mut Tx, id: RegistrationId) -> Result<Registration, DbError> {
     let found = registrations::find_in(tx, id).await?;
     found.ok_or(DbError::Corrupt("a request that made no registration"))
 }

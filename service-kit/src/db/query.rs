@@ -109,7 +109,7 @@ pub struct Query<'c>(Kind<'c>);
 enum Kind<'c> {
     Sqlite(Typed<Sqlite, SqliteArguments>, SqliteTarget<'c>),
     Postgres(Typed<Postgres, PgArguments>, Target<'c, Postgres>, &'static str),
-    MySql(Typed<MySql, MySqlArguments>, Target<'c, MySql>),
+    MySql(Typed<MySql, MySqlArguments>, Target<'c, MySql>, &'static str),
 }
 
 /// Runs `query.method(where it runs)`.
@@ -158,7 +158,7 @@ impl<'c> Query<'c> {
     }
 
     pub(super) fn mysql(statement: Statement, target: Target<'c, MySql>) -> Self {
-        Self(Kind::MySql(sqlx::query(statement.question), target))
+        Self(Kind::MySql(sqlx::query(statement.question), target, statement.question))
     }
 }
 
@@ -168,7 +168,7 @@ impl Query<'_> {
         Self(match self.0 {
             Kind::Sqlite(query, target) => Kind::Sqlite(query.bind(value), target),
             Kind::Postgres(query, target, sql) => Kind::Postgres(query.bind(value), target, sql),
-            Kind::MySql(query, target) => Kind::MySql(query.bind(value), target),
+            Kind::MySql(query, target, sql) => Kind::MySql(query.bind(value), target, sql),
         })
     }
 
@@ -180,7 +180,7 @@ impl Query<'_> {
         Ok(match self.0 {
             Kind::Sqlite(query, target) => run_sqlite!(query.execute(target)).rows_affected(),
             Kind::Postgres(query, target, _) => run!(query.execute(target)).rows_affected(),
-            Kind::MySql(query, target) => run!(query.execute(target)).rows_affected(),
+            Kind::MySql(query, target, _) => run!(query.execute(target)).rows_affected(),
         })
     }
 
@@ -194,7 +194,7 @@ impl Query<'_> {
             Kind::Sqlite(query, target) => {
                 Ok(run_sqlite!(query.execute(target)).last_insert_rowid())
             }
-            Kind::MySql(query, target) => {
+            Kind::MySql(query, target, _) => {
                 let id = run!(query.execute(target)).last_insert_id();
                 i64::try_from(id).map_err(|_| DbError::Corrupt("id"))
             }
@@ -209,6 +209,18 @@ impl Query<'_> {
         }
     }
 
+    /// Runs a `SELECT ... FOR UPDATE` of one row, which is locked until the transaction ends. On
+    /// SQLite nothing is run: a transaction that writes is alone there.
+    ///
+    /// # Errors
+    /// Those of the database, and `RowNotFound`.
+    pub async fn lock(self) -> Result<(), DbError> {
+        if let Kind::Sqlite(..) = self.0 {
+            return Ok(());
+        }
+        self.fetch_one().await.map(drop)
+    }
+
     /// Runs it and returns the first row, if any.
     ///
     /// # Errors
@@ -221,8 +233,30 @@ impl Query<'_> {
             Kind::Postgres(query, target, _) => {
                 run!(query.fetch_optional(target)).map(Row::Postgres)
             }
-            Kind::MySql(query, target) => run!(query.fetch_optional(target)).map(Row::MySql),
+            Kind::MySql(query, target, _) => run!(query.fetch_optional(target)).map(Row::MySql),
         })
+    }
+
+    /// Runs an `UPDATE ... RETURNING ...` of one row, in a transaction, and returns what that says
+    /// if there was a row to update. (MySQL has no `RETURNING`: there it is left out, and `select`
+    /// is run with `key`, to read the same of the row.)
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn fetch_updated(self, select: Statement, key: i64) -> Result<Option<Row>, DbError> {
+        match self.0 {
+            Kind::MySql(mut query, Target::This(lease), sql) => {
+                let arguments = sqlx::Execute::take_arguments(&mut query);
+                let arguments = arguments.map_err(sqlx::Error::Encode)?.unwrap_or_default();
+                let update = sql.split_once(" RETURNING ").map_or(sql, |(update, _)| update);
+                let updated = sqlx::query_with(update, arguments).execute(lease.connection()?);
+                if updated.await?.rows_affected() == 0 {
+                    return Ok(None);
+                }
+                Self::mysql(select, lease.into()).bind(key).fetch_optional().await
+            }
+            kind => Self(kind).fetch_optional().await,
+        }
     }
 
     /// Runs it and returns the first row, which is there for certain.
@@ -244,7 +278,7 @@ impl Query<'_> {
         Ok(match self.0 {
             Kind::Sqlite(query, target) => rows(run_sqlite!(query.fetch_all(target)), Row::Sqlite),
             Kind::Postgres(query, target, _) => rows(run!(query.fetch_all(target)), Row::Postgres),
-            Kind::MySql(query, target) => rows(run!(query.fetch_all(target)), Row::MySql),
+            Kind::MySql(query, target, _) => rows(run!(query.fetch_all(target)), Row::MySql),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use auth_client::{Caller, Role};
 use service_kit::{
     Timestamp,
-    db::{Db, Statement},
+    db::{Db, Statement, Tx},
     on_each_database, sql,
     testing::ManualClock,
 };
@@ -13,12 +13,13 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::{
-    model::{EventType, NewRegistration, Repeatable, Sport, Training, TrainingLevel},
+    model::{EventType, NewRegistration, Repeatable, Wish},
     registrations::Registrations,
-    store::{MIGRATIONS, events},
+    store::{MIGRATIONS, events, user_locks},
 };
 
 const USER: UserId = UserId(7);
+const OTHER: UserId = UserId(8);
 const NOW: Timestamp = Timestamp::from_micros(1_767_225_600_123_456);
 /// How long something that must wait is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -27,14 +28,31 @@ fn departures(db: &Db) -> Departures {
     Departures::new(db.clone(), ManualClock::default().clock())
 }
 
-fn caller() -> Caller {
+fn caller(user_id: UserId) -> Caller {
     Caller {
-        user_id: USER.0,
+        user_id: user_id.0,
         session_id: String::new(),
         token_id: String::new(),
         roles: [Role::User].into_iter().collect(),
         expires_at: NOW,
     }
+}
+
+fn new_registration() -> NewRegistration {
+    let repeatable = Repeatable::parse("request-1".to_owned(), Vec::new());
+    let new = NewRegistration::parse("cricket".into(), "beginner".into(), 0, repeatable);
+    new.expect("a registration")
+}
+
+/// A registration that is about to be committed.
+async fn under_way(db: &Db) -> Tx {
+    let mut tx = db.begin().await.expect("a transaction");
+    user_locks::lock(&mut tx, USER).await.expect("locked");
+    let Wish::Training(training) = new_registration().wish else { panic!("it is for no program") };
+    let made = registrations::insert(&mut tx, USER, training, None, NOW).await.expect("stored");
+    let appended = events::append_registration(&mut tx, EventType::Registered, made.id).await;
+    assert!(appended.expect("stored"));
+    tx
 }
 
 async fn count(db: &Db, statement: Statement) -> i64 {
@@ -45,16 +63,7 @@ async fn count(db: &Db, statement: Statement) -> i64 {
 on_each_database! {
     async fn a_deletion_waits_for_a_registration_that_is_under_way(database) {
         let db = database.open(MIGRATIONS).await;
-        let mut tx = db.begin().await.expect("a transaction");
-        let training = Training {
-            sport: Sport::parse("cricket".to_owned()).expect("a sport"),
-            level: TrainingLevel::parse("beginner".to_owned()).expect("a level"),
-        };
-        let id = registrations::insert(&mut tx, USER, &training, None, NOW).await.expect("stored");
-        let appended =
-            events::append_registration(&mut tx, NOW, EventType::Registered, None, (id, USER));
-        assert!(appended.await.expect("stored"));
-
+        let tx = under_way(&db).await;
         let departures = departures(&db);
         let mut deletion = tokio::spawn(async move { departures.deal_with(&[USER], &[], 1).await });
         timeout(LOOK, &mut deletion).await.expect_err("it waits");
@@ -70,10 +79,8 @@ on_each_database! {
         departed_users::insert(&mut tx, USER, NOW).await.expect("noted");
 
         let registrations = Registrations::new(db.clone(), ManualClock::default().clock());
-        let repeatable = Repeatable::parse("request-1".to_owned(), Vec::new());
-        let new = NewRegistration::parse("cricket".into(), "beginner".into(), 0, repeatable);
-        let new = new.expect("a registration");
-        let mut call = tokio::spawn(async move { registrations.create(&caller(), &new).await });
+        let new = new_registration();
+        let mut call = tokio::spawn(async move { registrations.create(&caller(USER), &new).await });
         timeout(LOOK, &mut call).await.expect_err("it waits");
         tx.commit().await.expect("committed");
         let refused = call.await.expect("no panic").expect_err("refused");
@@ -85,6 +92,34 @@ on_each_database! {
         ] {
             assert_eq!(count(&db, table).await, 0);
         }
-        assert_eq!(count(&db, sql!("SELECT last FROM event_counter")).await, 0);
+    }
+
+    async fn a_deletion_waits_for_the_key_of_a_calendar_that_is_under_way(database) {
+        let db = database.open(MIGRATIONS).await;
+        let mut tx = db.begin().await.expect("a transaction");
+        assert!(!departed_users::has(&mut tx, USER).await.expect("an answer"));
+        calendar_keys::replace(&mut tx, USER, b"hash", NOW).await.expect("stored");
+
+        let departures = departures(&db);
+        let mut deletion = tokio::spawn(async move { departures.deal_with(&[USER], &[], 1).await });
+        timeout(LOOK, &mut deletion).await.expect_err("it waits");
+        tx.commit().await.expect("committed");
+        deletion.await.expect("no panic").expect("dealt with");
+        assert_eq!(calendar_keys::owner(&db, b"hash").await.expect("an answer"), None);
+    }
+
+    async fn nobody_waits_for_the_registration_or_the_deletion_of_another(database) {
+        if database.kind == DatabaseKind::Sqlite {
+            // Its one writer is everybody's.
+            return;
+        }
+        let db = database.open(MIGRATIONS).await;
+        let tx = under_way(&db).await;
+        let registrations = Registrations::new(db.clone(), ManualClock::default().clock());
+        let made = registrations.create(&caller(OTHER), &new_registration()).await;
+        assert_eq!(made.expect("registered").user_id, OTHER);
+        departures(&db).deal_with(&[OTHER], &[], 1).await.expect("dealt with");
+        tx.commit().await.expect("committed");
+        assert_eq!(count(&db, sql!("SELECT COUNT(*) FROM registrations")).await, 2);
     }
 }

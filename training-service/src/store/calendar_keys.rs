@@ -8,10 +8,8 @@ use service_kit::{
 
 use crate::model::UserId;
 
-/// Gives the user the key that hashes to `hash`, in place of any other.
-///
-/// # Errors
-/// A violated unique key where another call gave the user the first one in between.
+/// Gives the user, whom the transaction has locked, the key that hashes to `hash`, in place of any
+/// other.
 pub(crate) async fn replace(
     tx: &mut Tx,
     user_id: UserId,

@@ -7,12 +7,12 @@ use service_kit::{
 };
 
 use super::{
-    MIGRATIONS, programs, registrations,
+    MIGRATIONS, events, programs, registrations,
     seats::{self, Place},
 };
 use crate::model::{
-    Capacity, Description, Location, ProgramDetails, ProgramId, RegistrationId, Schedule, Sport,
-    Status, TimeZone, Title, Training, TrainingLevel, UserId,
+    Capacity, Description, EventType, Location, NewEvent, ProgramDetails, ProgramId,
+    RegistrationId, Schedule, Sport, Status, TimeZone, Title, Training, TrainingLevel, UserId,
 };
 
 const NOW: Timestamp = Timestamp::from_micros(1_767_225_600_123_456);
@@ -156,20 +156,23 @@ const CASES: [Case; 10] = [
 /// One step in one transaction, as the rules take it. Those who moved up, in order.
 async fn carry_out(db: &Db, id: ProgramId, step: Step) -> Vec<i64> {
     let mut tx = db.begin().await.expect("a transaction");
-    assert!(seats::lock(&mut tx, id).await.expect("locked"));
     match step {
         Take(user) => {
-            let place = seats::take(&mut tx, id).await.expect("a place");
-            let (program, training) = (Some((id, place)), training());
-            let made = registrations::insert(&mut tx, UserId(user), &training, program, NOW);
-            made.await.expect("stored");
+            let (training, place) = take(&mut tx, id).await;
+            let program = Some((id, place));
+            let made = registrations::insert(&mut tx, UserId(user), training, program, NOW).await;
+            let made = made.expect("stored");
+            let found = registrations::find_in(&mut tx, made.id).await.expect("read");
+            assert_eq!(found, Some(made));
         }
         GiveBack(user) => {
+            assert!(seats::lock(&mut tx, id).await.expect("locked"));
             let (registration, status) = live(&mut tx, user).await;
             assert!(registrations::end(&mut tx, registration, status).await.expect("ended"));
             seats::give_back(&mut tx, id, status, NOW).await.expect("given back");
         }
         Set(capacity) => {
+            assert!(seats::lock(&mut tx, id).await.expect("locked"));
             programs::set(&mut tx, id, &details(capacity), NOW).await.expect("set");
         }
     }
@@ -177,6 +180,10 @@ async fn carry_out(db: &Db, id: ProgramId, step: Step) -> Vec<i64> {
     let promoted = seats::promote(&mut tx, &program, None, NOW).await.expect("promoted");
     tx.commit().await.expect("committed");
     promoted.iter().map(|one| one.user_id.0).collect()
+}
+
+async fn take(tx: &mut Tx, id: ProgramId) -> (Training, Place) {
+    seats::take(tx, id, NOW).await.expect("an answer").expect("an open program")
 }
 
 async fn live(tx: &mut Tx, user: i64) -> (RegistrationId, Status) {
@@ -233,10 +240,10 @@ on_each_database! {
         let db = database.open(MIGRATIONS).await;
         let id = insert(&db, &details(1)).await;
         let mut tx = db.begin().await.expect("a transaction");
-        assert_eq!(seats::take(&mut tx, id).await.expect("a place"), Place::Seat);
+        assert_eq!(take(&mut tx, id).await, (training(), Place::Seat));
         for ticket in 1..=3 {
-            let place = seats::take(&mut tx, id).await.expect("a place");
-            assert_eq!(place, Place::Waiting(ticket));
+            let place = Place::Waiting { ticket, position: 1 };
+            assert_eq!(take(&mut tx, id).await, (training(), place));
             seats::give_back(&mut tx, id, Status::Waitlisted, NOW).await.expect("given back");
         }
         // What had ended has nothing to give back.
@@ -246,7 +253,23 @@ on_each_database! {
         assert_eq!((program.seats_taken, program.waitlist_length), (1, 0));
     }
 
-    async fn the_lock_of_those_who_register_is_for_open_programs(database) {
+    async fn nobody_overtakes_those_who_wait(database) {
+        let db = database.open(MIGRATIONS).await;
+        let id = insert(&db, &details(1)).await;
+        let mut tx = db.begin().await.expect("a transaction");
+        assert_eq!(take(&mut tx, id).await.1, Place::Seat);
+        assert_eq!(take(&mut tx, id).await.1, Place::Waiting { ticket: 1, position: 1 });
+        // As where the clock of another replica has seen the end of the program: nobody moves up.
+        seats::give_back(&mut tx, id, Status::Confirmed, NOW).await.expect("given back");
+        assert_eq!(take(&mut tx, id).await.1, Place::Waiting { ticket: 2, position: 2 });
+        for _ in 0..2 {
+            seats::give_back(&mut tx, id, Status::Waitlisted, NOW).await.expect("given back");
+        }
+        assert_eq!(take(&mut tx, id).await.1, Place::Seat);
+        tx.commit().await.expect("committed");
+    }
+
+    async fn there_are_seats_and_places_while_a_program_is_open(database) {
         let db = database.open(MIGRATIONS).await;
         let window = |opens_at: Option<i64>, closes_at: Option<i64>| {
             let mut details = details(1);
@@ -266,16 +289,37 @@ on_each_database! {
         ] {
             let id = insert(&db, &details).await;
             let mut tx = db.begin().await.expect("a transaction");
-            let locked = seats::lock_open(&mut tx, id, after(at)).await.expect("an answer");
-            assert_eq!(locked, is_open, "{:?} at {at}", details.schedule);
+            let taken = seats::take(&mut tx, id, after(at)).await.expect("an answer");
+            assert_eq!(taken.is_some(), is_open, "{:?} at {at}", details.schedule);
             programs::cancel(&mut tx, id, NOW).await.expect("cancelled");
-            assert!(!seats::lock_open(&mut tx, id, after(at)).await.expect("an answer"));
+            assert_eq!(seats::take(&mut tx, id, after(at)).await.expect("an answer"), None);
             assert!(seats::lock(&mut tx, id).await.expect("an answer"), "to end registrations");
             tx.commit().await.expect("committed");
         }
         let mut tx = db.begin().await.expect("a transaction");
         assert!(!seats::lock(&mut tx, ProgramId(1_000)).await.expect("an answer"));
-        assert!(!seats::lock_open(&mut tx, ProgramId(1_000), NOW).await.expect("an answer"));
+        assert_eq!(seats::take(&mut tx, ProgramId(1_000), NOW).await.expect("an answer"), None);
+    }
+
+    async fn events_are_numbered_on_where_they_were_counted_before(database) {
+        let db = database.open(&MIGRATIONS[..9]).await;
+        for sequence in 1..=3_i64 {
+            let insert =
+                sql!("INSERT INTO training_events (sequence, time, type) VALUES (?, 0, 'REGISTERED')");
+            db.write(insert).bind(sequence).execute().await.expect("stored");
+        }
+        db.write(sql!("UPDATE event_counter SET last = 3")).execute().await.expect("stored");
+        db.close().await;
+
+        let db = database.open(MIGRATIONS).await;
+        let mut tx = db.begin().await.expect("a transaction");
+        let (event_type, program_id) = (EventType::ProgramCreated, Some(ProgramId(1)));
+        let event = NewEvent { event_type, program_id, registration: None, actor_id: None };
+        events::append(&mut tx, NOW, event).await.expect("stored");
+        tx.commit().await.expect("committed");
+        let select = sql!("SELECT sequence FROM training_events WHERE type = 'PROGRAM_CREATED'");
+        let row = db.read(select).fetch_one().await.expect("an event");
+        assert_eq!(row.get::<i64, _>("sequence").expect("a number"), 4);
     }
 
     async fn the_schema_itself_sells_no_seat_twice(database) {

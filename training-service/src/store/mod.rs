@@ -13,6 +13,7 @@ pub(crate) mod registrations;
 pub(crate) mod requests;
 pub(crate) mod seats;
 pub(crate) mod secret_key_check;
+pub(crate) mod user_locks;
 
 use service_kit::db::Migrations;
 
@@ -27,5 +28,6 @@ pub(crate) const MIGRATIONS: Migrations = service_kit::migrations!("training":
     7 "0007_departed_users",
     8 "0008_secret_key_check",
     9 "0009_times_of_changes",
+    10 "0010_user_locks",
     11 "0011_programs_by_end",
 );

@@ -7,8 +7,9 @@ use service_kit::{
     sql, transaction,
 };
 
+use super::registrations::{CANCELLED, CONFIRMED};
 use crate::model::{
-    Location, News, Notice, NoticeId, ProgramId, ProgramStatus, Status, TimeZone, Title, UserId,
+    Location, News, Notice, NoticeId, ProgramId, ProgramStatus, TimeZone, Title, UserId,
 };
 
 /// Notes that those who wait for `program_id` with tickets up to `last_ticket` get seats.
@@ -31,10 +32,12 @@ pub(crate) async fn add_cancellation(tx: &mut Tx, program_id: ProgramId) -> Resu
     let insert = sql!(
         "INSERT INTO notices (type, program_id, user_id) \
          SELECT ?, program_id, user_id FROM registrations \
-         WHERE program_id = ? AND status <> ? ORDER BY id"
+         WHERE program_id = ? AND status <> '",
+        CANCELLED,
+        "' ORDER BY id"
     );
     let query = tx.query(insert).bind(News::ProgramCancelled.as_str()).bind(program_id.0);
-    query.bind(Status::Cancelled.as_str()).execute().await.map(drop)
+    query.execute().await.map(drop)
 }
 
 /// The oldest notices, at most `limit`.
@@ -77,12 +80,14 @@ pub(crate) async fn replace(
 async fn is_true(tx: &mut Tx, id: NoticeId) -> Result<bool, DbError> {
     let select = sql!(
         "SELECT n.id FROM notices n JOIN programs p ON p.id = n.program_id \
-         WHERE n.id = ? AND (n.type <> ? OR p.status = ? AND EXISTS (SELECT r.id \
-         FROM registrations r WHERE r.program_id = n.program_id AND r.user_id = n.user_id \
-         AND r.status = ?))"
+         WHERE n.id = ? AND (n.type <> ? OR p.status = '",
+        ProgramStatus::Active.as_str(),
+        "' AND EXISTS (SELECT r.id FROM registrations r \
+         WHERE r.program_id = n.program_id AND r.user_id = n.user_id AND r.status = '",
+        CONFIRMED,
+        "'))"
     );
     let query = tx.query(select).bind(id.0).bind(News::Promoted.as_str());
-    let query = query.bind(ProgramStatus::Active.as_str()).bind(Status::Confirmed.as_str());
     Ok(query.fetch_optional().await?.is_some())
 }
 

@@ -7,10 +7,10 @@ use service_kit::{
     sql,
 };
 
-use super::registrations::POSITION;
+use super::registrations::{CANCELLED, POSITION};
 use crate::model::{
     Attended, Capacity, Description, Location, Program, ProgramDetails, ProgramFilter, ProgramId,
-    ProgramStatus, Schedule, Sport, Status, TimeZone, Title, Training, TrainingLevel, UserId,
+    ProgramStatus, Schedule, Sport, TimeZone, Title, Training, TrainingLevel, UserId,
 };
 
 /// Of a program that one may register for now; the time is bound twice.
@@ -42,10 +42,11 @@ pub(crate) async fn insert(
         "INSERT INTO programs (",
         DETAILS,
         ", seats_taken, waitlist_length, tickets_given, status, version, created_at, updated_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, 1, ?, ?)"
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, '",
+        ProgramStatus::Active.as_str(),
+        "', 1, ?, ?)"
     );
     bind_details(tx.query(insert), details)
-        .bind(ProgramStatus::Active.as_str())
         .bind(now.micros())
         .bind(now.micros())
         .insert()
@@ -71,15 +72,12 @@ pub(crate) async fn set(
 
 /// Cancels a program.
 pub(crate) async fn cancel(tx: &mut Tx, id: ProgramId, now: Timestamp) -> Result<(), DbError> {
-    let update =
-        sql!("UPDATE programs SET status = ?, version = version + 1, updated_at = ? WHERE id = ?");
-    tx.query(update)
-        .bind(ProgramStatus::Cancelled.as_str())
-        .bind(now.micros())
-        .bind(id.0)
-        .execute()
-        .await
-        .map(drop)
+    let update = sql!(
+        "UPDATE programs SET status = '",
+        ProgramStatus::Cancelled.as_str(),
+        "', version = version + 1, updated_at = ? WHERE id = ?"
+    );
+    tx.query(update).bind(now.micros()).bind(id.0).execute().await.map(drop)
 }
 
 /// The program `id`.
@@ -159,10 +157,12 @@ pub(crate) async fn list_of_user(
         ", waitlist_moved_at, registered_at, seated_at, waitlist_position \
          FROM programs p JOIN (SELECT r.program_id, r.registered_at, r.seated_at, ",
         POSITION,
-        " FROM registrations r WHERE r.user_id = ? AND r.status <> ?) r ON r.program_id = p.id \
+        " FROM registrations r WHERE r.user_id = ? AND r.status <> '",
+        CANCELLED,
+        "') r ON r.program_id = p.id \
          ORDER BY p.starts_at DESC, p.id DESC LIMIT ?"
     );
-    let query = db.read(select).bind(user_id.0).bind(Status::Cancelled.as_str()).bind(limit);
+    let query = db.read(select).bind(user_id.0).bind(limit);
     query.fetch_all().await?.iter().map(attended).collect()
 }
 
@@ -219,11 +219,7 @@ fn set_of(row: &Row) -> Result<ProgramDetails, DbError> {
         title: Title::parse(row.get("title")?).map_err(corrupt("programs.title"))?,
         description: Description::parse(row.get("description")?)
             .map_err(corrupt("programs.description"))?,
-        training: Training {
-            sport: Sport::parse(row.get("sport")?).map_err(corrupt("programs.sport"))?,
-            level: TrainingLevel::parse(row.get("training_level")?)
-                .map_err(corrupt("programs.training_level"))?,
-        },
+        training: training(row)?,
         location: Location::parse(row.get("location")?).map_err(corrupt("programs.location"))?,
         coach_id: row.get::<Option<i64>, _>("coach_id")?.map(UserId),
         schedule: Schedule {
@@ -234,5 +230,15 @@ fn set_of(row: &Row) -> Result<ProgramDetails, DbError> {
         },
         time_zone: TimeZone::parse(&zone).map_err(corrupt("programs.time_zone"))?,
         capacity: Capacity::parse(row.get("capacity")?).map_err(corrupt("programs.capacity"))?,
+    })
+}
+
+/// What is trained in the program.
+pub(super) fn training(row: &Row) -> Result<Training, DbError> {
+    let corrupt = |column| move |_| DbError::Corrupt(column);
+    let level = TrainingLevel::parse(row.get("training_level")?);
+    Ok(Training {
+        sport: Sport::parse(row.get("sport")?).map_err(corrupt("programs.sport"))?,
+        level: level.map_err(corrupt("programs.training_level"))?,
     })
 }

@@ -22,44 +22,65 @@ const COLUMNS: &str = "r.id, r.user_id, r.sport, r.training_level, r.registered_
 pub(super) const POSITION: &str = "(SELECT COUNT(*) FROM registrations w WHERE w.program_id = r.program_id \
     AND w.waitlist_ticket <= r.waitlist_ticket) AS waitlist_position";
 
+/// The words of statuses as statements have them: constants, so that SQLite can tell when it plans
+/// a statement, and not each time that it runs, whether an index of some rows alone will do
+/// (`registrations_live`).
+pub(super) const CONFIRMED: &str = Status::Confirmed.as_str();
+pub(super) const CANCELLED: &str = Status::Cancelled.as_str();
+
 const FIND: Statement = sql!("SELECT ", COLUMNS, POSITION, " FROM registrations r WHERE r.id = ?");
 
-/// Adds a registration, and tells its id.
+/// Adds a registration, and returns it.
+///
+/// # Errors
+/// A violated unique key where the user has one for the program that has not ended.
 pub(crate) async fn insert(
     tx: &mut Tx,
     user_id: UserId,
-    training: &Training,
+    training: Training,
     program: Option<(ProgramId, Place)>,
     now: Timestamp,
-) -> Result<RegistrationId, DbError> {
+) -> Result<Registration, DbError> {
     let insert = sql!(
         "INSERT INTO registrations (user_id, sport, training_level, registered_at, status, \
          program_id, waitlist_ticket) VALUES (?, ?, ?, ?, ?, ?, ?)"
     );
-    let (status, ticket) = match program {
-        Some((_, Place::Waiting(ticket))) => (Status::Waitlisted, Some(ticket)),
-        Some((_, Place::Seat)) | None => (Status::Confirmed, None),
+    let (status, ticket, waitlist_position) = match program {
+        Some((_, Place::Waiting { ticket, position })) => {
+            (Status::Waitlisted, Some(ticket), position)
+        }
+        Some((_, Place::Seat)) | None => (Status::Confirmed, None, 0),
     };
-    tx.query(insert)
+    let program_id = program.map(|(program_id, _)| program_id);
+    let query = tx
+        .query(insert)
         .bind(user_id.0)
         .bind(training.sport.as_str().to_owned())
         .bind(training.level.as_str().to_owned())
         .bind(now.micros())
         .bind(status.as_str())
-        .bind(program.map(|(program_id, _)| program_id.0))
-        .bind(ticket)
-        .insert()
-        .await
-        .map(RegistrationId)
+        .bind(program_id.map(|id| id.0))
+        .bind(ticket);
+    Ok(Registration {
+        id: RegistrationId(query.insert().await?),
+        user_id,
+        training,
+        registered_at: now,
+        program_id,
+        status,
+        waitlist_position,
+        attendance: None,
+    })
 }
 
 /// Ends a registration that has this status; `false` where it has another one.
 pub(crate) async fn end(tx: &mut Tx, id: RegistrationId, status: Status) -> Result<bool, DbError> {
     let end = sql!(
-        "UPDATE registrations SET status = ?, waitlist_ticket = NULL WHERE id = ? AND status = ?"
+        "UPDATE registrations SET status = '",
+        CANCELLED,
+        "', waitlist_ticket = NULL WHERE id = ? AND status = ?"
     );
-    let query = tx.query(end).bind(Status::Cancelled.as_str()).bind(id.0).bind(status.as_str());
-    Ok(query.execute().await? == 1)
+    Ok(tx.query(end).bind(id.0).bind(status.as_str()).execute().await? == 1)
 }
 
 /// Notes whether the participant came; `None` takes the note back.
@@ -89,18 +110,6 @@ async fn find_with(query: Query<'_>, id: RegistrationId) -> Result<Option<Regist
     query.bind(id.0).fetch_optional().await?.map(|row| registration(&row)).transpose()
 }
 
-/// Whether the user has a seat in the program, or waits for one.
-pub(crate) async fn is_registered(
-    tx: &mut Tx,
-    user_id: UserId,
-    program_id: ProgramId,
-) -> Result<bool, DbError> {
-    let select =
-        sql!("SELECT id FROM registrations WHERE program_id = ? AND user_id = ? AND status <> ?");
-    let query = tx.query(select).bind(program_id.0).bind(user_id.0);
-    Ok(query.bind(Status::Cancelled.as_str()).fetch_optional().await?.is_some())
-}
-
 /// The user's registrations that have not ended, oldest first, at most `limit`.
 pub(crate) async fn live_of(
     db: &Db,
@@ -111,9 +120,11 @@ pub(crate) async fn live_of(
         "SELECT ",
         COLUMNS,
         POSITION,
-        " FROM registrations r WHERE r.user_id = ? AND r.status <> ? ORDER BY r.id LIMIT ?"
+        " FROM registrations r WHERE r.user_id = ? AND r.status <> '",
+        CANCELLED,
+        "' ORDER BY r.id LIMIT ?"
     );
-    let query = db.read(statement).bind(user_id.0).bind(Status::Cancelled.as_str()).bind(limit);
+    let query = db.read(statement).bind(user_id.0).bind(limit);
     query.fetch_all().await?.iter().map(registration).collect()
 }
 
@@ -126,11 +137,13 @@ pub(crate) async fn users_after(
 ) -> Result<Vec<UserId>, DbError> {
     let statement = sql!(
         "SELECT user_id FROM (SELECT DISTINCT user_id FROM registrations \
-         WHERE user_id > ? AND status <> ? ORDER BY user_id LIMIT ?) r \
+         WHERE user_id > ? AND status <> '",
+        CANCELLED,
+        "' ORDER BY user_id LIMIT ?) r \
          UNION SELECT user_id FROM (SELECT user_id FROM calendar_keys \
          WHERE user_id > ? ORDER BY user_id LIMIT ?) k ORDER BY user_id LIMIT ?"
     );
-    let query = db.read(statement).bind(after.0).bind(Status::Cancelled.as_str()).bind(limit);
+    let query = db.read(statement).bind(after.0).bind(limit);
     let query = query.bind(after.0).bind(limit).bind(limit);
     query.fetch_all().await?.iter().map(|row| row.get("user_id").map(UserId)).collect()
 }

@@ -1,8 +1,8 @@
 //! The seats of a program and the queue for them.
 //!
 //! The row of the program holds how many are taken and how many registrations wait, and is the
-//! lock of its registrations: a transaction that changes one of them locks that row first
-//! ([`lock`], [`lock_open`]), so that all of them come one after the other, and the order of
+//! lock of its registrations: a transaction that makes or changes one of them updates that row
+//! first ([`take`], [`lock`]), so that all of them come one after the other, and the order of
 //! commits is the order of the queue. A place in the queue is the number of tickets up to one's
 //! own, so that nobody has to be moved up.
 
@@ -12,8 +12,19 @@ use service_kit::{
     sql,
 };
 
-use super::{events, notices, programs::OPEN};
-use crate::model::{Program, ProgramId, RegistrationId, Status, UserId};
+use super::{
+    events, notices,
+    programs::{OPEN, training},
+    registrations::CONFIRMED,
+};
+use crate::model::{Program, ProgramId, RegistrationId, Status, Training, UserId};
+
+/// Of a program with a seat for whoever comes next: nobody overtakes those who wait, so that after
+/// [`take`] the queue is empty if it gave a seat, and only then.
+const HAS_SEAT: &str = "waitlist_length = 0 AND (capacity = 0 OR seats_taken < capacity)";
+
+/// What [`take`] reads of the program when it has taken something.
+const TAKEN: &str = "sport, training_level, waitlist_length, tickets_given";
 
 /// Locks the program until the transaction ends; `false` where there is none.
 pub(crate) async fn lock(tx: &mut Tx, id: ProgramId) -> Result<bool, DbError> {
@@ -21,39 +32,50 @@ pub(crate) async fn lock(tx: &mut Tx, id: ProgramId) -> Result<bool, DbError> {
     Ok(tx.query(lock).bind(id.0).execute().await? == 1)
 }
 
-/// As [`lock`], unless one cannot register for it now: those who come too late hold up nobody.
-pub(crate) async fn lock_open(tx: &mut Tx, id: ProgramId, now: Timestamp) -> Result<bool, DbError> {
-    let lock = sql!("UPDATE programs SET tickets_given = tickets_given WHERE id = ? AND ", OPEN);
-    let query = tx.query(lock).bind(id.0).bind(now.micros()).bind(now.micros());
-    Ok(query.execute().await? == 1)
-}
-
 /// What someone gets who registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// A seat.
     Seat,
-    /// The end of the queue, with this ticket.
-    Waiting(i64),
+    /// The end of the queue.
+    Waiting {
+        ticket: i64,
+        /// From 1.
+        position: i64,
+    },
 }
 
-/// Takes a seat of the locked program, or a place at the end of the queue.
-pub(crate) async fn take(tx: &mut Tx, id: ProgramId) -> Result<Place, DbError> {
-    let seat = sql!(
-        "UPDATE programs SET seats_taken = seats_taken + 1 \
-         WHERE id = ? AND (capacity = 0 OR seats_taken < capacity)"
+/// Takes a seat of the program, or a place at the end of the queue, and locks the program until
+/// the transaction ends. With what is trained there. `None`, and nothing is locked, where one
+/// cannot register for it now: those who come too late hold up nobody.
+pub(crate) async fn take(
+    tx: &mut Tx,
+    id: ProgramId,
+    now: Timestamp,
+) -> Result<Option<(Training, Place)>, DbError> {
+    // MySQL sets one column after the other and sees what it has set: so what `HAS_SEAT` looks at
+    // is only set where that makes no difference, or last.
+    let take = sql!(
+        "UPDATE programs SET \
+         waitlist_length = waitlist_length + CASE WHEN ",
+        HAS_SEAT,
+        " THEN 0 ELSE 1 END, tickets_given = tickets_given + CASE WHEN ",
+        HAS_SEAT,
+        " THEN 0 ELSE 1 END, seats_taken = seats_taken + CASE WHEN ",
+        HAS_SEAT,
+        " THEN 1 ELSE 0 END WHERE id = ? AND ",
+        OPEN,
+        " RETURNING ",
+        TAKEN
     );
-    if tx.query(seat).bind(id.0).execute().await? == 1 {
-        return Ok(Place::Seat);
-    }
-    let wait = sql!(
-        "UPDATE programs \
-         SET waitlist_length = waitlist_length + 1, tickets_given = tickets_given + 1 \
-         WHERE id = ?"
-    );
-    tx.query(wait).bind(id.0).execute().await?;
-    let ticket = sql!("SELECT tickets_given FROM programs WHERE id = ?");
-    Ok(Place::Waiting(tx.query(ticket).bind(id.0).fetch_one().await?.get("tickets_given")?))
+    let taken = sql!("SELECT ", TAKEN, " FROM programs WHERE id = ?");
+    let query = tx.query(take).bind(id.0).bind(now.micros()).bind(now.micros());
+    let Some(row) = query.fetch_updated(taken, id.0).await? else { return Ok(None) };
+    let place = match row.get("waitlist_length")? {
+        0 => Place::Seat,
+        position => Place::Waiting { ticket: row.get("tickets_given")?, position },
+    };
+    Ok(Some((training(&row)?, place)))
 }
 
 /// Gives back what a registration for the locked program had while its status was `status`.
@@ -106,18 +128,15 @@ pub(crate) async fn promote(
     let last_ticket: i64 = last.get("waitlist_ticket")?;
 
     notices::add_promotions(tx, program.id, last_ticket).await?;
-    events::append_promotions(tx, now, (program.id, last_ticket, seats), actor_id).await?;
+    events::append_promotions(tx, now, (program.id, last_ticket), actor_id).await?;
     let seated = sql!(
-        "UPDATE registrations SET status = ?, waitlist_ticket = NULL, seated_at = ? \
+        "UPDATE registrations SET status = '",
+        CONFIRMED,
+        "', waitlist_ticket = NULL, seated_at = ? \
          WHERE program_id = ? AND waitlist_ticket <= ?"
     );
-    tx.query(seated)
-        .bind(Status::Confirmed.as_str())
-        .bind(now.micros())
-        .bind(program.id.0)
-        .bind(last_ticket)
-        .execute()
-        .await?;
+    let query = tx.query(seated).bind(now.micros()).bind(program.id.0);
+    query.bind(last_ticket).execute().await?;
     let counted = sql!(
         "UPDATE programs \
          SET seats_taken = seats_taken + ?, waitlist_length = waitlist_length - ?, \

@@ -23,11 +23,9 @@ async fn count(db: &Db, statement: Statement) -> i64 {
 /// Stores `rows` events of `time`, and a microsecond later for each one more.
 async fn insert_events(db: &Db, rows: i64, time: Timestamp) {
     let mut tx = db.begin().await.expect("a transaction");
-    for number in 1..=rows {
-        let insert = sql!(
-            "INSERT INTO training_events (sequence, time, type) VALUES (?, ?, 'PROGRAM_UPDATED')"
-        );
-        let query = tx.query(insert).bind(1_000_000 + number).bind(time.micros() + number - 1);
+    for number in 0..rows {
+        let insert = sql!("INSERT INTO training_events (time, type) VALUES (?, 'PROGRAM_UPDATED')");
+        let query = tx.query(insert).bind(time.micros() + number);
         query.execute().await.expect("stored");
     }
     tx.commit().await.expect("committed");
@@ -51,9 +49,10 @@ on_each_database! {
         until(async || count(&db, events).await == 101).await;
         // What they told of is still there, and what comes goes on counting.
         assert_eq!(restarted.user(7).list_own().await.len(), 2);
+        let last = sql!("SELECT MAX(sequence) FROM training_events");
+        let before = count(&db, last).await;
         restarted.user(7).create(training("cricket", "beginner")).await.expect("created");
-        let last = sql!("SELECT MAX(sequence) FROM training_events WHERE sequence < 1000000");
-        assert_eq!(count(&db, last).await, 3);
+        assert!(count(&db, last).await > before);
     }
 
     async fn who_is_gone_is_known_for_thirty_days(database) {

@@ -6,10 +6,12 @@ use proto::training::v1::{
     CreateRegistrationRequest, ListParticipantsRequest, Program, Registration, RegistrationStatus,
 };
 use service_kit::{on_each_database, rejection::Rejection, sql};
+use tokio::task::JoinSet;
 use tonic::Code;
 
 use crate::{
     announcing::{at, program},
+    histories::{check, replicas},
     service::{Service, User, reason, seat, violations},
 };
 
@@ -187,6 +189,27 @@ on_each_database! {
         let again = user.create(with_id).await.expect_err("refused");
         assert_eq!(reason(&again), (Code::AlreadyExists, "ALREADY_REGISTERED"));
         assert_eq!(service.program(program.id).await.expect("found").seats_taken, 1);
+    }
+
+    async fn of_many_calls_of_a_user_at_once_one_has_a_seat(database) {
+        let services = replicas(&database).await;
+        let coach = services[0].user_with(3, &["coach"]);
+        let id = coach.announce(program(3)).await.expect("created").id;
+        let mut calls = JoinSet::new();
+        for call in 0..20 {
+            let user = services[call % services.len()].user(11);
+            calls.spawn(async move { user.create(seat(id)).await });
+        }
+        let (made, refused): (Vec<_>, Vec<_>) =
+            calls.join_all().await.into_iter().partition(Result::is_ok);
+        assert_eq!(made.len(), 1);
+        for answer in refused {
+            let refused = answer.expect_err("refused");
+            assert_eq!(reason(&refused), (Code::AlreadyExists, "ALREADY_REGISTERED"));
+        }
+        check(&database.connect().await).await;
+        let shown = services[0].program(id).await.expect("found");
+        assert_eq!((shown.seats_taken, shown.waitlist_length), (1, 0));
     }
 
     async fn a_repeated_call_has_the_answer_of_the_first_one(database) {

@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::{
-    db::{Db, MigrationFile, Migrations},
+    db::{Db, DbError, MigrationFile, Migrations},
     on_each_database, sql,
 };
 
@@ -67,5 +67,53 @@ on_each_database! {
         assert_eq!(counted, 100 + 2 * CONNECTIONS_MAX);
         db.close().await;
         assert!(!db.answers().await);
+    }
+
+    async fn whoever_locks_a_row_finds_it_as_the_one_before_has_left_it(database) {
+        let db = database.open(MIGRATIONS).await;
+        let mut calls = JoinSet::new();
+        for _ in 0..2 * CONNECTIONS_MAX {
+            let db = db.clone();
+            calls.spawn(async move {
+                let mut tx = db.begin().await.expect("a place");
+                let lock = sql!("SELECT id FROM counters WHERE id = ? FOR UPDATE");
+                tx.query(lock).bind(1_i64).lock().await.expect("locked");
+                let select = sql!("SELECT count FROM counters WHERE id = 1");
+                let row = tx.query(select).fetch_one().await.expect("a row");
+                let count: i64 = row.get(0).expect("a number");
+                let update = sql!("UPDATE counters SET count = ? WHERE id = 1");
+                tx.query(update).bind(count + 1).execute().await.expect("updated");
+                tx.commit().await.expect("committed");
+            });
+        }
+        calls.join_all().await;
+        assert_eq!(count(&db).await, i64::try_from(2 * CONNECTIONS_MAX).expect("a small number"));
+    }
+
+    async fn what_is_not_there_is_not_locked(database) {
+        if database.kind == DatabaseKind::Sqlite {
+            // Nothing has to be locked.
+            return;
+        }
+        let db = database.open(MIGRATIONS).await;
+        let mut tx = db.begin().await.expect("a place");
+        let lock = sql!("SELECT id FROM counters WHERE id = ? FOR UPDATE");
+        let locked = tx.query(lock).bind(2_i64).lock().await;
+        assert!(matches!(locked, Err(DbError::Driver(sqlx::Error::RowNotFound))), "{locked:?}");
+    }
+
+    async fn an_update_of_a_row_tells_what_it_has_made_of_it(database) {
+        let db = database.open(MIGRATIONS).await;
+        let mut tx = db.begin().await.expect("a place");
+        let update =
+            sql!("UPDATE counters SET count = count + ? WHERE id = ? AND count < 5 RETURNING count");
+        let select = sql!("SELECT count FROM counters WHERE id = ?");
+        for (id, expected) in [(1, Some(3_i64)), (2, None), (1, Some(6)), (1, None)] {
+            let updated = tx.query(update).bind(3_i64).bind(id).fetch_updated(select, id).await;
+            let count = updated.expect("updated").map(|row| row.get("count").expect("a number"));
+            assert_eq!(count, expected);
+        }
+        tx.commit().await.expect("committed");
+        assert_eq!(count(&db).await, 6);
     }
 }

@@ -240,3 +240,13 @@ async fn closing_commits_what_is_done_and_refuses_what_comes_later() {
     let late = add(store.db.clone(), "late".to_owned()).await;
     assert!(late.unwrap_err().is_unavailable());
 }
+
+/// See `.cargo/config.toml`: SQLite has no statement that would say so.
+#[tokio::test]
+async fn plans_depend_on_no_bound_value() {
+    let names = Names::open().await;
+    let select = sql!(
+        "SELECT compile_options FROM pragma_compile_options WHERE compile_options = 'ENABLE_QPSG'"
+    );
+    names.db.read(select).fetch_one().await.expect("SQLite is built so");
+}

@@ -61,6 +61,10 @@ impl Explainer {
 
 /// The plan is a tree of notes, in the order of their depth.
 async fn sqlite(connection: &mut SqliteConnection, statement: Statement) -> Plan {
+    if statement.question.ends_with(" FOR UPDATE") {
+        // As `Query::lock` has it.
+        return Plan { lines: vec!["not run".to_owned()], faults: Vec::new() };
+    }
     let sql = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", statement.question));
     let rows = raw_sql(sql).fetch_all(connection).await.expect("a plan");
     let mut depths = HashMap::from([(0, 0)]);
@@ -128,8 +132,11 @@ async fn postgres(connection: &mut PgConnection, statement: Statement) -> Plan {
 /// The plan is a table.
 #[expect(clippy::disallowed_methods, reason = "what is asked for is no statement of a service")]
 async fn mysql(connection: &mut MySqlConnection, statement: Statement) -> Plan {
-    let sql = AssertSqlSafe(format!("EXPLAIN {}", statement.question));
-    let values = statement.question.matches('?');
+    // As `Query::fetch_updated` has it.
+    let update = statement.question.split_once(" RETURNING ").map(|(update, _)| update);
+    let text = update.unwrap_or(statement.question);
+    let sql = AssertSqlSafe(format!("EXPLAIN {text}"));
+    let values = text.matches('?');
     // Text, since that is compared with a column of any type by its index.
     let query = values.fold(sqlx::query(sql), |query, _| query.bind("1"));
     let rows = query.fetch_all(connection).await.expect("a plan");
