@@ -69,8 +69,8 @@ impl Ground {
             made: Mutex::default(),
             names: AtomicU64::new(0),
         };
-        ground.auth_database = ground.new_url("auth").await?;
-        ground.training_database = ground.new_url("training").await?;
+        ground.auth_database = ground.new_database("auth").await?;
+        ground.training_database = ground.new_database("training").await?;
         Ok(ground)
     }
 
@@ -79,12 +79,13 @@ impl Ground {
         self.folder.path()
     }
 
-    /// A further empty database beside the others.
-    ///
-    /// # Errors
-    /// Where it cannot be made.
-    pub(crate) async fn new_database(&self, name: &str) -> Result<DatabaseUrl> {
-        url(&self.new_url(name).await?)
+    /// The kind of its databases.
+    pub(crate) fn kind(&self) -> DatabaseKind {
+        match self.server {
+            Server::Embedded => DatabaseKind::Sqlite,
+            Server::Postgres(_) => DatabaseKind::Postgres,
+            Server::MySql(_) => DatabaseKind::Mariadb,
+        }
     }
 
     /// auth-service's and training-service's, as a service has left them.
@@ -100,7 +101,11 @@ impl Ground {
         format!("{kind}-{}", self.names.fetch_add(1, Ordering::Relaxed))
     }
 
-    async fn new_url(&self, name: &str) -> Result<String> {
+    /// Where a further empty database is, beside the others.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub(crate) async fn new_database(&self, name: &str) -> Result<String> {
         let unique = format!("bench_{name}_{}", random_name());
         let url = match &self.server {
             Server::Embedded => {

@@ -73,8 +73,8 @@ pub(crate) trait Path: Sized {
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
     tally: Tally,
-    /// Of what was measured.
-    cpu: Duration,
+    /// Of what was measured, where it was for nothing else.
+    cpu: Option<Duration>,
     /// Of the generator, where it is not what was measured.
     generator_cpu: Option<Duration>,
 }
@@ -91,15 +91,20 @@ impl Sample {
         let used = || processes.iter().map(|process| process.usage().cpu).sum::<Duration>();
         let (before, own_before) = (used(), own_usage().cpu);
         let tally = load.await?;
-        let cpu = used().saturating_sub(before);
+        let cpu = Some(used().saturating_sub(before));
         let generator_cpu = Some(own_usage().cpu.saturating_sub(own_before));
         Ok(Self { tally, cpu, generator_cpu })
     }
 
     /// What was done in this process since it had used `before`.
     pub(crate) fn of_our_own(tally: Tally, before: Usage) -> Self {
-        let cpu = own_usage().cpu.saturating_sub(before.cpu);
+        let cpu = Some(own_usage().cpu.saturating_sub(before.cpu));
         Self { tally, cpu, generator_cpu: None }
+    }
+
+    /// Without what one answer has cost: others were answered at the same time.
+    pub(crate) fn without_cpu(self) -> Self {
+        Self { cpu: None, generator_cpu: None, ..self }
     }
 
     fn per_request(&self, cpu: Duration) -> Option<f64> {
@@ -118,19 +123,18 @@ impl Sample {
 pub(crate) async fn measure<P: Path>(scene: Scene<'_>) -> Result<Line> {
     let mut path = P::set_up(&scene).await?;
     let options = scene.options;
-    path.ceiling(options.warm_up).await?;
-    path.run(options.warm_up).await?;
-    let (mut ceilings, mut samples, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    let mut failures = Vec::new();
+    let warm_up = [path.ceiling(options.warm_up).await?, path.run(options.warm_up).await?];
+    failures.extend(path.check().await.err().map(|error| format!("{error:#}")));
+    let (mut ceilings, mut samples) = (Vec::new(), Vec::new());
     for _ in 0..options.rounds {
         ceilings.push(path.ceiling(options.seconds).await?);
         samples.push(path.run(options.seconds).await?);
-        if let Err(error) = path.check().await {
-            failures.push(format!("{error:#}"));
-        }
+        failures.extend(path.check().await.err().map(|error| format!("{error:#}")));
     }
     path.tear_down().await?;
-    let errors = ceilings.iter().chain(&samples).filter_map(|it| it.tally.first_error.clone());
-    failures.extend(errors);
+    let all = warm_up.iter().chain(&ceilings).chain(&samples);
+    failures.extend(all.filter_map(|it| it.tally.first_error.clone()));
     failures.dedup();
     Ok(line_of(P::ABOUT, &scene, (&samples, &ceilings), failures))
 }
@@ -159,7 +163,10 @@ fn line_of(
         measured: Some(figures(samples)),
         held_against: Some(figures(ceilings)),
         rounds: rounds
-            .map(|(it, ceiling)| Round { rate: it.tally.rate(), ceiling: ceiling.tally.rate() })
+            .map(|(it, ceiling)| Round::Rates {
+                rate: it.tally.rate(),
+                ceiling: ceiling.tally.rate(),
+            })
             .collect(),
         failures,
     }
@@ -196,7 +203,7 @@ fn figures(samples: &[Sample]) -> Figures {
         rate: median(samples.iter().map(|it| it.tally.rate())),
         p50_micros: latency(|it| it.p50_micros),
         p99_micros: latency(|it| it.p99_micros),
-        cpu_micros: cpu(|it| it.per_request(it.cpu)),
+        cpu_micros: cpu(|it| it.per_request(it.cpu?)),
         generator_cpu_micros: cpu(|it| it.per_request(it.generator_cpu?)),
         answers: samples.iter().map(|it| it.tally.answered).sum(),
         errors: samples.iter().map(|it| it.tally.errors).sum(),

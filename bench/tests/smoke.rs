@@ -98,14 +98,14 @@ async fn every_path_and_every_ceiling_gives_good_answers() {
         "get-registrations processes",
         "post-registrations standalone",
         "post-registrations processes",
-        "login standalone",
-        "register standalone",
-        "validate-token-in-storm standalone",
         "refresh-token standalone",
         "popular-program standalone",
         "start standalone",
         "idle-memory standalone",
         "connections-memory standalone",
+        "login standalone",
+        "register standalone",
+        "validate-token-in-storm standalone",
     ];
     assert_eq!(paths(&report), expected);
     for name in expected.map(|name| name.split(' ').next().expect("a word")) {

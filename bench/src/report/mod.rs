@@ -99,7 +99,8 @@ pub(crate) struct Figures {
     pub(crate) rate: f64,
     pub(crate) p50_micros: Option<u64>,
     pub(crate) p99_micros: Option<u64>,
-    /// What is measured takes so much CPU for one; `None` where the system does not tell.
+    /// What is measured takes so much CPU for one; `None` where the system does not tell, or
+    /// where others are answered at the same time.
     pub(crate) cpu_micros: Option<f64>,
     /// And the generator, where that is another process.
     pub(crate) generator_cpu_micros: Option<f64>,
@@ -109,11 +110,14 @@ pub(crate) struct Figures {
     pub(crate) errors: u64,
 }
 
-/// The rates of one round.
+/// What one round has shown.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct Round {
-    pub(crate) rate: f64,
-    pub(crate) ceiling: f64,
+#[serde(untagged)]
+pub(crate) enum Round {
+    /// The rates of both sides.
+    Rates { rate: f64, ceiling: f64 },
+    /// Of what has no ceiling, in the unit of the first verdict.
+    Alone { value: f64 },
 }
 
 /// Of what it is on empty databases, a path keeps at least so much when they are full.
