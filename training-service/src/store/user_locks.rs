@@ -12,7 +12,7 @@ use crate::model::UserId;
 const SLOTS: i64 = 1024;
 
 /// Locks the user until the transaction ends. It is the first lock of a transaction, and the only
-/// one of its kind: whoever waits for it holds up nobody, so that there is no deadlock.
+/// one of its kind: whoever waits for it holds no other lock, so that there is no deadlock.
 pub(crate) async fn lock(tx: &mut Tx, user_id: UserId) -> Result<(), DbError> {
     let select = sql!("SELECT slot FROM user_locks WHERE slot = ? FOR UPDATE");
     tx.query(select).bind(user_id.0.rem_euclid(SLOTS)).lock().await

@@ -53,6 +53,11 @@ on_each_database! {
         let before = count(&db, last).await;
         restarted.user(7).create(training("cricket", "beginner")).await.expect("created");
         assert!(count(&db, last).await > before);
+
+        // Also where nothing was left.
+        db.write(sql!("DELETE FROM training_events")).execute().await.expect("deleted");
+        restarted.user(7).create(training("cricket", "beginner")).await.expect("created");
+        assert!(count(&db, last).await > before + 1);
     }
 
     async fn who_is_gone_is_known_for_thirty_days(database) {
