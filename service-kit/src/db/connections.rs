@@ -3,27 +3,38 @@
 //! Not sqlx's own pool: that one asks a connection for a sign of life each time it comes back,
 //! which doubles what a short read costs.
 
-use std::{fmt, future::Future, pin::Pin, time::Duration};
+#[cfg(test)]
+#[cfg(feature = "testing")]
+mod tests;
 
-use deadpool::Runtime;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
 use deadpool::managed::{
-    Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts,
+    Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult, WeakPool,
 };
 use sqlx::{ConnectOptions, Connection, Database, Executor, MySql, Postgres, Sqlite};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::lease::Lease;
 
-/// How long a request waits for a free connection, and for a new one to be made.
+/// How long a request waits until it has a connection.
 pub(super) const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(5);
-/// A connection that was idle for longer is asked for a sign of life before it is used.
+/// A connection that was lent longer ago is asked for a sign of life before it is lent again.
 const UNCHECKED_TIME_MAX: Duration = Duration::from_secs(1);
-/// A connection that was idle for longer is closed.
+/// A connection that was lent longer ago, and is free, is closed.
 const IDLE_TIME_MAX: Duration = Duration::from_mins(10);
 /// A connection is made anew after so long: its name may mean another server by then.
 const AGE_MAX: Duration = Duration::from_mins(30);
 /// How often idle connections are looked for.
 const IDLE_PAUSE: Duration = Duration::from_mins(1);
+/// How often it is looked whether the last connection has come back.
+const CLOSE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Whether a statement came to its end.
 pub(super) type Ran<'c> = Pin<Box<dyn Future<Output = Result<(), sqlx::Error>> + Send + 'c>>;
@@ -69,9 +80,12 @@ impl Driver for Postgres {
 
 impl Driver for MySql {
     // As on PostgreSQL: each statement sees what is committed, and a guarded UPDATE locks the rows
-    // it changes, not the gaps between them.
-    const SET_UP: Option<&'static str> =
-        Some("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
+    // it changes, not the gaps between them. And a transaction whose connection is gone does not
+    // wait for a row for fifty seconds more.
+    const SET_UP: Option<&'static str> = Some(
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
+         SET SESSION innodb_lock_wait_timeout = 5",
+    );
     // It may wait for an answer for ever, take the answer to one statement for that of another, or
     // be inside a transaction that it does not know of.
     const ABANDONED: Abandoned = Abandoned::Closed;
@@ -123,7 +137,10 @@ impl<DB: Driver> Manager for Maker<DB> {
 }
 
 /// The connections.
-pub(super) struct Connections<DB: Driver>(Pool<Maker<DB>>);
+pub(super) struct Connections<DB: Driver> {
+    pool: Pool<Maker<DB>>,
+    is_closed: AtomicBool,
+}
 
 impl<DB: Driver> Connections<DB> {
     /// At most `max`, the first of which is made now.
@@ -132,55 +149,59 @@ impl<DB: Driver> Connections<DB> {
             .max_size(max)
             // The fewer are in use, the sooner the others are idle.
             .queue_mode(QueueMode::Lifo)
-            .timeouts(Timeouts {
-                wait: Some(ACQUIRE_TIME_MAX),
-                create: Some(ACQUIRE_TIME_MAX),
-                recycle: Some(ACQUIRE_TIME_MAX),
-            })
-            .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| sqlx::Error::Configuration(error.into()))?;
-        let connections = Self(pool);
+        let connections = Self { pool, is_closed: AtomicBool::new(false) };
         connections.lend().await?.give_back();
-        tokio::spawn(close_idle(connections.0.weak()));
+        tokio::spawn(close_idle(connections.pool.weak()));
         Ok(connections)
     }
 
     /// One, as soon as it is free.
     pub(super) async fn lend(&self) -> Result<Lease<DB>, sqlx::Error> {
+        self.check()?;
         // Boxed, as each statement holds it, and what makes a connection is large.
-        let object = Box::pin(self.0.get()).await.map_err(|error| match error {
-            PoolError::Timeout(_) => sqlx::Error::PoolTimedOut,
-            PoolError::Closed => sqlx::Error::PoolClosed,
+        let lent = timeout(ACQUIRE_TIME_MAX, Box::pin(self.pool.get())).await;
+        let lent = lent.map_err(|_elapsed| sqlx::Error::PoolTimedOut)?;
+        let lent = lent.map_err(|error| match error {
             PoolError::Backend(error) => error,
             other => sqlx::Error::Configuration(other.to_string().into()),
         })?;
-        Ok(Lease::new(object))
+        Ok(Lease::new(lent))
+    }
+
+    /// That it has not been closed.
+    pub(super) fn check(&self) -> Result<(), sqlx::Error> {
+        if self.is_closed.load(Ordering::Acquire) { Err(sqlx::Error::PoolClosed) } else { Ok(()) }
     }
 
     /// How they are made.
     pub(super) fn options(&self) -> &Options<DB> {
-        &self.0.manager().0
+        &self.pool.manager().0
     }
 
     /// One more, beside those that are lent.
     pub(super) async fn connect(&self) -> Result<DB::Connection, sqlx::Error> {
-        if self.0.is_closed() {
-            return Err(sqlx::Error::PoolClosed);
-        }
-        self.0.manager().create().await
+        self.check()?;
+        self.pool.manager().create().await
     }
 
-    /// Closes those that are free now, and the others when they come back.
+    /// Lends no more, and closes each as soon as it has come back.
     pub(super) async fn close(&self) {
-        self.0.close();
-        close_all(self.0.retain(|_, _| false).removed).await;
+        self.is_closed.store(true, Ordering::Release);
+        loop {
+            close_all(self.pool.retain(|_, _| false).removed).await;
+            if self.pool.status().size == 0 {
+                return;
+            }
+            sleep(CLOSE_PAUSE).await;
+        }
     }
 }
 
 impl<DB: Driver> fmt::Debug for Connections<DB> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Connections({:?})", self.0.status())
+        write!(f, "Connections({:?})", self.pool.status())
     }
 }
 
@@ -188,7 +209,7 @@ impl<DB: Driver> fmt::Debug for Connections<DB> {
 pub(super) type Lent<DB> = Object<Maker<DB>>;
 
 /// Ends with the pool.
-async fn close_idle<DB: Driver>(pool: deadpool::managed::WeakPool<Maker<DB>>) {
+async fn close_idle<DB: Driver>(pool: WeakPool<Maker<DB>>) {
     loop {
         sleep(IDLE_PAUSE).await;
         let Some(pool) = pool.upgrade() else { return };

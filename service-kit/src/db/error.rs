@@ -67,27 +67,33 @@ impl DbError {
     /// Whether the database could not be reached or had no connection free: try again later.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Driver(error) => match error {
-                sqlx::Error::Io(_)
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed
-                | sqlx::Error::WorkerCrashed => true,
-                // Class 57: an operator's intervention, such as a server that is shutting down;
-                // 53: out of resources, such as connections; 08: the connection is gone.
-                sqlx::Error::Database(error) => {
-                    if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
-                        // Too many connections; shutting down; the user has too many.
-                        return matches!(error.number(), 1040 | 1053 | 1203);
-                    }
-                    let code = error.code().unwrap_or_default();
-                    error.try_downcast_ref::<PgDatabaseError>().is_some()
-                        && ["57", "53", "08"].iter().any(|class| code.starts_with(class))
-                }
-                _ => false,
-            },
+            Self::Driver(error) => is_unavailable(error),
             Self::SharedCommit => true,
             Self::Corrupt(_) | Self::Undone => false,
         }
+    }
+}
+
+/// As [`DbError::is_unavailable`].
+pub(super) fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        // Class 57: an operator's intervention, such as a server that is shutting down;
+        // 53: out of resources, such as connections; 08: the connection is gone.
+        sqlx::Error::Database(error) => {
+            if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
+                // Too many connections; shutting down; the user has too many; the statement and
+                // the connection were killed; it was idle for too long.
+                return matches!(error.number(), 1040 | 1053 | 1203 | 1317 | 1927 | 4031);
+            }
+            let code = error.code().unwrap_or_default();
+            error.try_downcast_ref::<PgDatabaseError>().is_some()
+                && ["57", "53", "08"].iter().any(|class| code.starts_with(class))
+        }
+        _ => false,
     }
 }

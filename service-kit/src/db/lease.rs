@@ -4,13 +4,19 @@
 //! deadline has passed, the connection is in the middle of a statement. What is to be done then
 //! each driver says ([`Driver::ABANDONED`]).
 
+use std::time::Duration;
+
 use sqlx::Connection;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::timeout};
 
 use super::{
     connections::{Abandoned, Driver, Lent},
+    error::is_unavailable,
     server::Place,
 };
+
+/// How long a statement that was abandoned may take to end.
+const RECOVERY_TIME_MAX: Duration = Duration::from_mins(1);
 
 /// A connection on loan: for one statement, or for a transaction.
 pub(super) struct Lease<DB: Driver> {
@@ -59,12 +65,17 @@ impl<DB: Driver> Lease<DB> {
         drop(self.connection.take());
     }
 
-    /// Gives it back after a statement of its own, if that shows that it lives.
-    pub(super) fn settle<T>(self, answered: &Result<T, sqlx::Error>) {
-        match answered {
-            // The server's own words.
-            Ok(_) | Err(sqlx::Error::Database(_) | sqlx::Error::RowNotFound) => self.give_back(),
-            Err(_) => drop(self),
+    /// Gives it back after a statement of its own, if the answer shows that it lives; else it is
+    /// closed.
+    pub(super) fn settle<T>(mut self, answered: &Result<T, sqlx::Error>) {
+        let lives = match answered {
+            Ok(_) | Err(sqlx::Error::RowNotFound) => true,
+            Err(error @ sqlx::Error::Database(_)) => !is_unavailable(error),
+            Err(_) => false,
+        };
+        match self.connection.take() {
+            Some(connection) if !lives => drop(Lent::take(connection)),
+            connection => drop(connection),
         }
     }
 }
@@ -85,12 +96,15 @@ impl<DB: Driver> Drop for Lease<DB> {
 }
 
 async fn recover<DB: Driver>(mut connection: Lent<DB>, place: Option<Place>) {
-    let recovered = match &place {
-        Some(_) => DB::run(&mut connection, "ROLLBACK").await,
-        None => connection.ping().await,
+    let recovering = async {
+        match &place {
+            Some(_) => DB::run(&mut connection, "ROLLBACK").await,
+            None => connection.ping().await,
+        }
     };
-    if let Err(error) = recovered {
-        tracing::debug!(%error, "a connection that was abandoned is lost");
+    let recovered = timeout(RECOVERY_TIME_MAX, recovering).await;
+    if !matches!(recovered, Ok(Ok(()))) {
+        tracing::debug!(?recovered, "a connection that was abandoned is lost");
         drop(Lent::take(connection));
     }
     drop(place);

@@ -56,14 +56,17 @@ impl<DB: Driver> Server<DB> {
 
     /// Begins a transaction, when there is a place for it.
     pub(super) async fn begin(&self) -> Result<Lease<DB>, sqlx::Error> {
-        let place = timeout(ACQUIRE_TIME_MAX, self.transactions.clone().acquire_owned()).await;
-        let place = place.map_err(|_| sqlx::Error::PoolTimedOut)?;
-        let place = place.map(Place).map_err(|_closed| sqlx::Error::PoolClosed)?;
-        self.connections.lend().await?.begin(place).await
+        let begun = async {
+            let place = self.transactions.clone().acquire_owned().await;
+            let place = place.map(Place).map_err(|_closed| sqlx::Error::PoolClosed)?;
+            self.connections.lend().await?.begin(place).await
+        };
+        timeout(ACQUIRE_TIME_MAX, begun).await.map_err(|_elapsed| sqlx::Error::PoolTimedOut)?
     }
 
     /// Asks the server for a sign of life.
     pub(super) async fn ping(&self) -> Result<(), sqlx::Error> {
+        self.connections.check()?;
         let mut pinged = self.pinged.lock().await;
         // Taken out, so that a connection that is abandoned is closed.
         if let Some(mut connection) = pinged.take()
