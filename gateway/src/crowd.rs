@@ -2,13 +2,12 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use service_kit::client::TrustedProxies;
+use service_kit::{client::TrustedProxies, client_network::ClientNetwork};
 
-use crate::upstream::{ClientAddress, subscriber_of};
+use crate::upstream::ClientAddress;
 
 /// The connections of all clients. There is an entry for none but those that have one, so that
 /// there are never more than connections.
@@ -16,7 +15,7 @@ use crate::upstream::{ClientAddress, subscriber_of};
 pub(crate) struct Crowd {
     per_client_max: usize,
     proxies: TrustedProxies,
-    counts: Mutex<HashMap<IpAddr, usize>>,
+    counts: Mutex<HashMap<ClientNetwork, usize>>,
 }
 
 /// A connection of a client, for as long as it is open.
@@ -24,7 +23,7 @@ pub(crate) struct Crowd {
 pub(crate) struct Place {
     crowd: Arc<Crowd>,
     /// `None` for a proxy, whose connections are not counted.
-    client: Option<IpAddr>,
+    client: Option<ClientNetwork>,
 }
 
 impl Crowd {
@@ -38,7 +37,7 @@ impl Crowd {
         if self.proxies.trusts(address.ip()) {
             return Some(Place { crowd: self.clone(), client: None });
         }
-        let client = subscriber_of(address.ip());
+        let client = ClientNetwork::from(address.ip());
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.get(&client).copied().unwrap_or(0);
         if count >= self.per_client_max {

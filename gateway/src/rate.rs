@@ -16,13 +16,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header::RETRY_AFTER};
-use service_kit::{Clock, Timestamp};
+use service_kit::{Clock, Timestamp, client_network::ClientNetwork};
 
-use crate::{
-    Gateway,
-    problem::Problem,
-    upstream::{client_address, subscriber_of},
-};
+use crate::{Gateway, problem::Problem, upstream::client_address};
 
 /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers, version 10.
 pub(crate) const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -79,8 +75,8 @@ pub(crate) struct RateLimit {
 /// a sweep. A generation that is full makes room early, which forgives some of those who are
 /// spread over more addresses than anyone could count.
 struct Buckets {
-    young: HashMap<IpAddr, Duration>,
-    old: HashMap<IpAddr, Duration>,
+    young: HashMap<ClientNetwork, Duration>,
+    old: HashMap<ClientNetwork, Duration>,
     young_since: Duration,
 }
 
@@ -117,7 +113,7 @@ impl RateLimit {
         // A panic under the lock leaves nothing half done.
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         buckets.make_room(now);
-        let key = subscriber_of(address);
+        let key = ClientNetwork::from(address);
         let known = buckets.young.get(&key).or_else(|| buckets.old.get(&key)).copied();
         // No bucket takes longer to fill: a later time was noted before the clock was set back.
         let known = known.filter(|full_at| full_at.saturating_sub(now) <= WINDOW);

@@ -3,7 +3,7 @@
 
 use std::{
     fmt::Display,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
@@ -64,16 +64,6 @@ pub(crate) fn client_address(
 ) -> Option<IpAddr> {
     let peer = extensions.get::<ClientAddress>()?;
     Some(gateway.0.trusted_proxies.client_address(peer.0, headers))
-}
-
-/// What stands for a client where clients are counted: its address or, as a subscriber of IPv6 has
-/// at least a /64 to choose from, that of the network.
-pub(crate) fn subscriber_of(address: IpAddr) -> IpAddr {
-    const NETWORK: u128 = !0 << 64;
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
-    }
 }
 
 /// What the edge knows of a request.

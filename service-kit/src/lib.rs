@@ -19,6 +19,7 @@
 
 pub mod channel;
 pub mod client;
+pub mod client_network;
 pub mod clock;
 pub mod db;
 pub mod entropy;

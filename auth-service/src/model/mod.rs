@@ -2,7 +2,6 @@
 
 mod account;
 mod blocklist;
-mod client_network;
 mod event;
 mod lockout;
 mod otp;
@@ -19,7 +18,6 @@ pub use account::{
 };
 pub use auth_client::{Role, Roles};
 pub use blocklist::Blocklist;
-pub use client_network::ClientNetwork;
 pub use event::{Event, EventFilter, EventType, NewEvent};
 pub use lockout::{AddressAction, AddressFailures, Count, Subject};
 pub use otp::Otp;

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use service_kit::{Timestamp, client::Client};
+use service_kit::{Timestamp, client::Client, client_network::ClientNetwork};
 
-use super::{ClientNetwork, UserId};
+use super::UserId;
 
 /// From where someone signs in, as it is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -66,7 +66,7 @@ impl Driver for Sqlite {
     const ABANDONED: Abandoned = Abandoned::Used;
 
     fn run<'c>(connection: &'c mut Self::Connection, sql: &'static str) -> Ran<'c> {
-        Box::pin(async move { connection.execute(sql).await.map(drop) })
+        execute(connection, sql)
     }
 }
 
@@ -74,7 +74,7 @@ impl Driver for Postgres {
     const ABANDONED: Abandoned = Abandoned::Awaited;
 
     fn run<'c>(connection: &'c mut Self::Connection, sql: &'static str) -> Ran<'c> {
-        Box::pin(async move { connection.execute(sql).await.map(drop) })
+        execute(connection, sql)
     }
 }
 
@@ -91,8 +91,13 @@ impl Driver for MySql {
     const ABANDONED: Abandoned = Abandoned::Closed;
 
     fn run<'c>(connection: &'c mut Self::Connection, sql: &'static str) -> Ran<'c> {
-        Box::pin(async move { connection.execute(sql).await.map(drop) })
+        execute(connection, sql)
     }
+}
+
+/// [`Driver::run`] where it is known which connections run statements.
+fn execute<'c>(connection: impl Executor<'c> + 'c, sql: &'static str) -> Ran<'c> {
+    Box::pin(async move { connection.execute(sql).await.map(drop) })
 }
 
 /// How connections to a database are made.
@@ -219,7 +224,8 @@ async fn close_idle<DB: Driver>(pool: WeakPool<Maker<DB>>) {
     }
 }
 
-async fn close_all<C: Connection>(connections: Vec<C>) {
+/// Tells the database that they end.
+pub(super) async fn close_all<C: Connection>(connections: impl IntoIterator<Item = C>) {
     for connection in connections {
         if let Err(error) = connection.close().await {
             tracing::debug!(%error, "closing a connection failed");

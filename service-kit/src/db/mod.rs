@@ -29,6 +29,8 @@ pub use pool::Tries;
 pub use pool::{Db, Tx};
 pub use query::{Column, Query, Row, Value};
 pub use sql::Statement;
+#[cfg(feature = "testing")]
+pub(crate) use sql::without_returning;
 #[doc(hidden)]
 pub use sql::{dollar, dollar_len, question, question_len};
 pub use url::DatabaseUrl;

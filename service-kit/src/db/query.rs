@@ -11,6 +11,7 @@ use super::{
     DbError, Statement,
     connections::{Connections, Driver},
     lease::Lease,
+    sql::without_returning,
     sqlite_writer::{Turn, Writer},
 };
 
@@ -248,7 +249,7 @@ impl Query<'_> {
             Kind::MySql(mut query, Target::This(lease), sql) => {
                 let arguments = sqlx::Execute::take_arguments(&mut query);
                 let arguments = arguments.map_err(sqlx::Error::Encode)?.unwrap_or_default();
-                let update = sql.split_once(" RETURNING ").map_or(sql, |(update, _)| update);
+                let update = without_returning(sql);
                 let updated = sqlx::query_with(update, arguments).execute(lease.connection()?);
                 if updated.await?.rows_affected() == 0 {
                     return Ok(None);

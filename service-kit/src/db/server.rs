@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    connections::{ACQUIRE_TIME_MAX, Connections, Driver, Options},
+    connections::{ACQUIRE_TIME_MAX, Connections, Driver, Options, close_all},
     lease::Lease,
 };
 
@@ -85,11 +85,7 @@ impl<DB: Driver> Server<DB> {
     pub(super) async fn close(&self) {
         self.transactions.close();
         self.connections.close().await;
-        if let Some(connection) = self.pinged.lock().await.take()
-            && let Err(error) = connection.close().await
-        {
-            tracing::debug!(%error, "closing a connection failed");
-        }
+        close_all(self.pinged.lock().await.take()).await;
     }
 }
 

@@ -20,6 +20,11 @@ impl Statement {
     }
 }
 
+/// The part of a statement before its `RETURNING`, if it has one.
+pub(crate) fn without_returning(sql: &'static str) -> &'static str {
+    sql.split_once(" RETURNING ").map_or(sql, |(before, _)| before)
+}
+
 /// A [`Statement`](crate::db::Statement) from one or more constant pieces of SQL, with `?` for
 /// each bound value, in order.
 #[macro_export]

@@ -26,7 +26,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{DbError, Migrations, connections::ACQUIRE_TIME_MAX, migrate};
+use super::{
+    DbError, Migrations,
+    connections::{ACQUIRE_TIME_MAX, close_all},
+    migrate,
+};
 
 /// Transactions that share a commit: the first one waits for the work of all.
 const SHARING_MAX: usize = 32;
@@ -111,11 +115,7 @@ impl Writer {
             }
         }
         state.is_closed = true;
-        if let Some(connection) = state.connection.take()
-            && let Err(error) = connection.close().await
-        {
-            tracing::debug!(%error, "closing a database failed");
-        }
+        close_all(state.connection.take()).await;
     }
 }
 

@@ -4,7 +4,7 @@ use proto::{
     auth::v1::EventType,
     training::v1::{Registration, RegistrationStatus},
 };
-use service_kit::{db::Db, on_each_database, sql};
+use service_kit::{db::Db, on_each_database, sql, testing::ManualClock};
 use tonic::Code;
 
 use crate::{
@@ -12,6 +12,15 @@ use crate::{
     auth_peer::AuthPeer,
     service::{Service, reason, seat, training, until},
 };
+
+/// An auth-service without the event that tells of user 11's end, but with a later one.
+async fn forgetful_auth(clock: &ManualClock) -> AuthPeer {
+    let auth = AuthPeer::start(clock.clock()).await;
+    auth.tell(EventType::UserDeleted, 11);
+    auth.forget_events();
+    auth.tell(EventType::UserUpdated, 12);
+    auth
+}
 
 on_each_database! {
     async fn a_deleted_user_gives_back_every_seat(database) {
@@ -143,10 +152,7 @@ on_each_database! {
         service.stop().await;
 
         // It has dealt with none, and the first that it could see is the second.
-        let auth = AuthPeer::start(clock.clock()).await;
-        auth.tell(EventType::UserDeleted, 11);
-        auth.forget_events();
-        auth.tell(EventType::UserUpdated, 12);
+        let auth = forgetful_auth(&clock).await;
         let service = Service::start_with(&database, auth, clock).await;
         until_confirmed(&service, 12).await;
         assert_eq!(service.user(11).list_own().await[0].status(), RegistrationStatus::Cancelled);
@@ -164,10 +170,7 @@ on_each_database! {
         let clock = service.clock.clone();
         service.stop().await;
 
-        let auth = AuthPeer::start(clock.clock()).await;
-        auth.tell(EventType::UserDeleted, 11);
-        auth.forget_events();
-        auth.tell(EventType::UserUpdated, 12);
+        let auth = forgetful_auth(&clock).await;
         let service = Service::start_with(&database, auth, clock).await;
         until_asked_for_users(&service.auth, 2).await;
         assert_eq!(service.user(11).list_own().await[0].status(), RegistrationStatus::Confirmed);

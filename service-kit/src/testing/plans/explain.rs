@@ -8,7 +8,7 @@ use sqlx::{
 
 use super::{Fault, Plan};
 use crate::{
-    db::Statement,
+    db::{Statement, without_returning},
     testing::{DatabaseKind, TestDatabase},
 };
 
@@ -133,8 +133,7 @@ async fn postgres(connection: &mut PgConnection, statement: Statement) -> Plan {
 #[expect(clippy::disallowed_methods, reason = "what is asked for is no statement of a service")]
 async fn mysql(connection: &mut MySqlConnection, statement: Statement) -> Plan {
     // As `Query::fetch_updated` has it.
-    let update = statement.question.split_once(" RETURNING ").map(|(update, _)| update);
-    let text = update.unwrap_or(statement.question);
+    let text = without_returning(statement.question);
     let sql = AssertSqlSafe(format!("EXPLAIN {text}"));
     let values = text.matches('?');
     // Text, since that is compared with a column of any type by its index.

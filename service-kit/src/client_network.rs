@@ -8,7 +8,7 @@ const IPV6_PREFIX_BITS: u32 = 64;
 
 /// All of an IPv4 address, or the /64 of an IPv6 address: whatever comes from there is counted
 /// together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientNetwork(IpAddr);
 
 impl From<IpAddr> for ClientNetwork {
